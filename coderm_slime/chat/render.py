@@ -1,0 +1,142 @@
+"""Question and answer as the reward model's token ids.
+
+The chat template is rendered once, around two sentinels. What it holds besides them, control tokens included, is the
+skeleton; question and answer are set into it as plain text and encoded by a copy of the tokenizer that knows no added
+token at all. An answer that spells `<|im_end|>` is therefore text, wherever it stands. For text without such
+spellings the ids equal those of Hugging Face's `apply_chat_template`, which loading checks.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from coderm_slime.errors import CodermError
+
+_QUESTION = "SENTINELQUESTION7f3a"
+_ANSWER = "SENTINELANSWER91bc"
+_SENTINELS = re.compile(f"{_QUESTION}|{_ANSWER}")
+_RULES = (
+    "1: strip question and answer; lone surrogates become '?'"  # part of the fingerprint: change it with the rules
+)
+
+
+class RenderError(CodermError):
+    """The checkpoint's tokenizer or chat template cannot be used safely. The text says why."""
+
+
+class Renderer:
+    """Turns (question, answer) into token ids, the same way everywhere; safe to share between threads.
+
+    Attributes:
+        max_tokens: longest input that may be scored; `render` does not cut, its caller compares.
+        fingerprint: 16 hex digits over template, tokenizer, limit and rules; it goes with a checkpoint.
+        special_tokens: the tokenizer's control tokens, which a policy of the same family ends its response with.
+
+    Raises:
+        RenderError: no fast tokenizer, no chat template, or a template that changes or hides what it is given.
+    """
+
+    def __init__(self, tokenizer: Any, max_tokens: int) -> None:
+        if getattr(tokenizer, "backend_tokenizer", None) is None:
+            raise RenderError(
+                f"{type(tokenizer).__name__} has no fast tokenizer behind it (tokenizer.json); one is needed"
+            )
+        self.max_tokens = max_tokens
+        added = {str(token): id_ for id_, token in tokenizer.added_tokens_decoder.items()}
+        self.special_tokens = frozenset(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special)
+        self._plain = _without_added_tokens(tokenizer)
+        self._skeleton = _split_controls(_skeleton_text(tokenizer), added)
+        self.fingerprint = self._hash(tokenizer)
+        self._check_plain(added)
+        self._check_against(tokenizer)
+
+    @classmethod
+    def load(cls, model_path: str, max_tokens: int) -> "Renderer":
+        """Load the tokenizer in the folder `model_path`. Takes seconds of CPU: keep it off an event loop.
+
+        Raises:
+            RenderError: see the class; also when `model_path` is no folder (nothing is downloaded) or holds no
+                tokenizer.
+        """
+        if not Path(model_path).is_dir():
+            raise RenderError(
+                f"model_path={model_path!r} is no folder; name the local folder of the served checkpoint"
+            )
+        from transformers import AutoTokenizer  # 1 s of import, and not needed to read settings or verdicts
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(model_path, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            raise RenderError(f"no tokenizer can be loaded from model_path={model_path!r}: {error}") from error
+        return cls(tokenizer, max_tokens)
+
+    def render(self, question: str, answer: str) -> list[int]:
+        """The ids of [user: question, assistant: answer] in the model's own template, end-of-turn token included."""
+        texts = {_QUESTION: _encodable(question).strip(), _ANSWER: _encodable(answer).strip("\r\n").rstrip()}
+        ids: list[int] = []
+        for piece in self._skeleton:
+            if isinstance(piece, int):
+                ids.append(piece)
+            else:
+                text = _SENTINELS.sub(lambda match: texts[match.group()], piece)
+                ids.extend(self._plain.encode(text, add_special_tokens=False).ids)
+        return ids
+
+    def _hash(self, tokenizer: Any) -> str:
+        parts = [_RULES, str(self.max_tokens), _skeleton_text(tokenizer), tokenizer.backend_tokenizer.to_str()]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    def _check_plain(self, added: dict[str, int]) -> None:
+        leaks = [
+            token for token, id_ in added.items() if id_ in self._plain.encode(token, add_special_tokens=False).ids
+        ]
+        if leaks:
+            raise RenderError(f"this tokenizer turns text that spells {leaks} into the control token itself")
+
+    def _check_against(self, tokenizer: Any) -> None:
+        question, answer = "Add two numbers: a, b.", "Sure.\n\n```python\ndef add(a, b):\n    return a + b\n```"
+        expected = tokenizer.apply_chat_template(_messages(question, answer), tokenize=True, return_dict=False)
+        if self.render(question, answer) != list(expected):
+            raise RenderError(
+                "this tokenizer splits the rendered template differently from apply_chat_template, so scores would "
+                f"differ from training: {expected} against {self.render(question, answer)}"
+            )
+
+
+def _messages(question: str, answer: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
+def _skeleton_text(tokenizer: Any) -> str:
+    if not tokenizer.chat_template:
+        raise RenderError("the tokenizer has no chat template; a reward model is trained with one")
+    text = str(tokenizer.apply_chat_template(_messages(_QUESTION, _ANSWER), tokenize=False))
+    if _SENTINELS.findall(text) != [_QUESTION, _ANSWER]:
+        raise RenderError(f"the chat template does not show question and answer once each, in order: {text!r}")
+    return text
+
+
+def _split_controls(text: str, added: dict[str, int]) -> tuple[int | str, ...]:
+    """Cut `text` at its added tokens: ids for them, strings between them."""
+    if not added:
+        return (text,)
+    longest_first = sorted(added, key=len, reverse=True)
+    pieces = re.split("(" + "|".join(map(re.escape, longest_first)) + ")", text)
+    return tuple(added.get(piece, piece) for piece in pieces if piece)
+
+
+def _without_added_tokens(tokenizer: Any) -> Any:
+    """A copy of the fast tokenizer to which every text is plain text."""
+    from tokenizers import Tokenizer
+
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    state["added_tokens"] = []
+    state["post_processor"] = None  # it would add BOS and EOS; the template writes its own
+    return Tokenizer.from_str(json.dumps(state))
+
+
+def _encodable(text: str) -> str:
+    """`text` with lone surrogates, which no encoder takes, as '?'."""
+    return text.encode("utf-8", "replace").decode("utf-8")

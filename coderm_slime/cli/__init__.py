@@ -1,0 +1,53 @@
+"""The command line `coderm`. Thin: options, progress and messages; the work is done elsewhere.
+
+Every package brings its own sub-commands: a light module that adds them to `app` or to a shared group of
+`coderm_slime.cli.root`, and a line in `PARTS`. What is heavy (torch, an upper package) is imported inside the command.
+"""
+
+import importlib
+import sys
+
+import typer
+from rich.console import Console
+
+from coderm_slime.cli.root import GROUPS, app
+from coderm_slime.errors import CodermError
+
+PARTS = (
+    "coderm_slime.cli.doctor",
+    "coderm_slime.cli.score",
+    "coderm_slime.cli.serve",
+    "coderm_slime.cli.data",
+)
+
+
+def build() -> typer.Typer:
+    """The whole command tree. A part that cannot be imported is named on stderr and left out: `coderm doctor` says
+    why.
+    """
+    for part in PARTS:
+        try:
+            importlib.import_module(part)
+        except ImportError as error:
+            Console(stderr=True).print(
+                f"the commands of {part} are missing: {error} (see `coderm doctor`)", markup=False
+            )
+    for name, group in GROUPS.items():
+        if group.registered_commands:  # an empty group would promise what is not there
+            app.add_typer(group, name=name)
+    return app
+
+
+def main() -> None:
+    """Entry point. An error that its text explains ends in one line and exit code 1; Ctrl-C in 130."""
+    try:
+        build()()
+    except (CodermError, OSError) as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(error)}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _escaped(error: Exception) -> str:
+    return str(error).replace("[", r"\[")

@@ -1,0 +1,29 @@
+"""The typed rows that cross a seam between two parts, each with a schema version.
+
+Covers their fields, their invariants and their JSONL form. Does not know how a row is made or what it is used for.
+"""
+
+from coderm_slime.records.base import Record
+from coderm_slime.records.examples import Candidate, PairExample, Problem, ScalarExample, ScoredCandidate, problem_key
+from coderm_slime.records.jsonl import RecordError, append_jsonl, read_jsonl
+from coderm_slime.records.tree import SearchTree, TreeNode
+from coderm_slime.records.verdict import REASONS, Outcome, Reason, Verdict
+
+__all__ = [
+    "REASONS",
+    "Candidate",
+    "Outcome",
+    "PairExample",
+    "Problem",
+    "Reason",
+    "Record",
+    "RecordError",
+    "ScalarExample",
+    "ScoredCandidate",
+    "SearchTree",
+    "TreeNode",
+    "Verdict",
+    "append_jsonl",
+    "problem_key",
+    "read_jsonl",
+]

@@ -1,0 +1,84 @@
+"""Records to and from JSONL files, one UTF-8 JSON object a line."""
+
+import json
+from collections.abc import Iterable, Iterator
+from os import SEEK_END
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from pydantic import ValidationError
+
+from coderm_slime.errors import CodermError
+from coderm_slime.records.base import Record
+
+R = TypeVar("R", bound=Record)
+
+
+class RecordError(CodermError):
+    """A row that cannot be read. The text names file, line and field."""
+
+    def __init__(self, path: Path, line: int, problem: str) -> None:
+        super().__init__(f"{path}:{line}: {problem}")
+        self.path = path
+        self.line = line
+
+
+def read_jsonl(path: Path, kind: type[R]) -> Iterator[R | RecordError]:
+    """Yield each row of `path` as a record, or as the error that names what is wrong with it; blank lines are skipped.
+
+    A bad row is a value, so that the caller decides whether it ends the work or is counted, and so that the rows
+    around it are never lost. A file cut in half ends in one such error.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield _parse(path, number, line, kind)
+
+
+def append_jsonl(path: Path, records: Iterable[Record]) -> None:
+    """Append rows to `path`, made with its folders if absent; the torn last line of a killed writer is cut off
+    first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with path.open("rb+") as file:
+        _end_last_line(file)
+        for record in records:
+            file.write(record.model_dump_json().encode() + b"\n")
+
+
+def _parse(path: Path, number: int, line: bytes, kind: type[R]) -> R | RecordError:
+    try:
+        row = json.loads(line)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        return RecordError(path, number, f"not a JSON line ({error}); is the file cut off?")
+    if not isinstance(row, dict):
+        return RecordError(path, number, f"a JSON object is expected, found {type(row).__name__}")
+    try:
+        return kind.model_validate(row)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return RecordError(path, number, f"{kind.__name__}{'.' + where if where else ''}: {first['msg']}")
+
+
+def _end_last_line(file: BinaryIO) -> None:
+    """Leave `file` at its end and on a fresh line: a whole row that only lacks its newline is kept."""
+    size = file.seek(0, SEEK_END)
+    if size == 0:
+        return
+    file.seek(size - 1)
+    if file.read(1) == b"\n":
+        return
+    file.seek(0)
+    data = file.read()
+    start = data.rfind(b"\n") + 1
+    try:
+        json.loads(data[start:])
+        file.write(b"\n")
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        file.truncate(start)
+        file.seek(start)

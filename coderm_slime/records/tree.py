@@ -1,0 +1,86 @@
+"""A finished (or suspended) search tree over code prefixes. Holds the numbers to their invariants, searches
+nothing.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from coderm_slime.records.base import Record
+from coderm_slime.records.examples import Problem
+
+_Q_TOLERANCE = 1e-6  # per visit: Q is a sum of floats added in another order than its children's
+
+
+class TreeNode(BaseModel):
+    """One segment of code below its parent's prefix.
+
+    Attributes:
+        id: position in `SearchTree.nodes`; the root is 0 and has an empty segment.
+        depth: the parent's depth + 1; 0 at the root.
+        visits, value: N and Q of the search (method step 7): evaluations at or below this node, and their summed
+            reward.
+        terminal_visits: evaluations of the response that ends at this very node.
+        response: the whole response that ends here; None where none does.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    id: int = Field(ge=0)
+    parent: int | None
+    depth: int = Field(ge=0)
+    segment: str
+    visits: int = Field(ge=0)
+    value: float = Field(ge=0)
+    terminal_visits: int = Field(default=0, ge=0)
+    response: str | None = None
+
+
+class SearchTree(Record):
+    """All nodes of one problem's search, parents before children.
+
+    Raises:
+        pydantic.ValidationError: the nodes are no tree, a depth is wrong, N is not the sum over the children plus the
+            node's own terminal visits, or Q lies outside [0, N] or is not its children's sum at an inner node.
+    """
+
+    problem: Problem
+    seed: int
+    nodes: tuple[TreeNode, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _holds_the_invariants(self) -> "SearchTree":
+        child_visits = [0] * len(self.nodes)
+        child_value = [0.0] * len(self.nodes)
+        for index, node in enumerate(self.nodes):
+            if node.id != index:
+                raise ValueError(f"node at position {index} has id {node.id}")
+            self._check_place(node)
+            if node.parent is not None:
+                child_visits[node.parent] += node.visits
+                child_value[node.parent] += node.value
+        for node in self.nodes:
+            _check_statistics(node, child_visits[node.id], child_value[node.id])
+        return self
+
+    def _check_place(self, node: TreeNode) -> None:
+        if node.parent is None:
+            if node.id != 0 or node.depth != 0:
+                raise ValueError(f"node {node.id} at depth {node.depth} has no parent; only node 0 at depth 0 may")
+        elif not 0 <= node.parent < node.id:
+            raise ValueError(f"node {node.id} has parent {node.parent}, which does not come before it")
+        elif node.depth != self.nodes[node.parent].depth + 1:
+            raise ValueError(f"node {node.id} has depth {node.depth}, its parent {self.nodes[node.parent].depth}")
+
+
+def _check_statistics(node: TreeNode, child_visits: int, child_value: float) -> None:
+    if node.terminal_visits and node.response is None:
+        raise ValueError(f"node {node.id} was evaluated {node.terminal_visits} times but holds no response")
+    if node.visits != child_visits + node.terminal_visits:
+        raise ValueError(
+            f"node {node.id} has N={node.visits}, its children sum to {child_visits} and it was itself "
+            f"evaluated {node.terminal_visits} times"
+        )
+    slack = _Q_TOLERANCE * max(node.visits, 1)
+    if node.value > node.visits + slack:
+        raise ValueError(f"node {node.id} has Q={node.value} above N={node.visits}")
+    if not node.terminal_visits and abs(node.value - child_value) > slack:
+        raise ValueError(f"node {node.id} has Q={node.value}, its children sum to {child_value}")

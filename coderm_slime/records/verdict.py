@@ -1,0 +1,85 @@
+"""The verdict on one answer: a score, or the reason why there is none. Never a number that stands for a failure.
+
+Scale: a score lies in [-clip, clip]. A floor is a judgement ("this answer is worthless") and scores -clip; an
+abstention is no judgement and has no score. `REASONS` is the documented table of both.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+from pydantic import Field, model_validator
+
+from coderm_slime.records.base import Record
+
+
+class Outcome(str, Enum):
+    """What kind of verdict a reason gives."""
+
+    SCORED = "scored"
+    FLOOR = "floor"
+    ABSTAINED = "abstained"
+
+
+class Reason(str, Enum):
+    """Why a verdict is what it is; the value is the metric's name."""
+
+    SCORED = "scored"
+    UNCLOSED_THOUGHT = "unclosed_thought"
+    EMPTY_ANSWER = "empty_answer"
+    TOO_LONG = "too_long"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    SERVER_ERROR = "server_error"
+    REJECTED = "rejected"
+    BAD_REPLY = "bad_reply"
+
+
+class ReasonFacts(NamedTuple):
+    """The documented meaning of a reason."""
+
+    outcome: Outcome
+    meaning: str
+
+
+REASONS: dict[Reason, ReasonFacts] = {
+    Reason.SCORED: ReasonFacts(Outcome.SCORED, "the reward model's logit, clipped"),
+    Reason.UNCLOSED_THOUGHT: ReasonFacts(Outcome.FLOOR, "a thinking model never closed its thought; no call is made"),
+    Reason.EMPTY_ANSWER: ReasonFacts(Outcome.FLOOR, "nothing is left of the answer; no call is made"),
+    Reason.TOO_LONG: ReasonFacts(Outcome.ABSTAINED, "problem and answer exceed the reward model's `max_tokens`"),
+    Reason.TIMEOUT: ReasonFacts(Outcome.ABSTAINED, "no reply within `deadline_s`, all attempts included"),
+    Reason.UNREACHABLE: ReasonFacts(Outcome.ABSTAINED, "no connection, or it broke off"),
+    Reason.SERVER_ERROR: ReasonFacts(Outcome.ABSTAINED, "HTTP 5xx or 429 on every attempt"),
+    Reason.REJECTED: ReasonFacts(Outcome.ABSTAINED, "HTTP 4xx: the request itself is refused, so it is not repeated"),
+    Reason.BAD_REPLY: ReasonFacts(Outcome.ABSTAINED, "no JSON, wrong count or order, or a score that is not finite"),
+}
+
+
+class Verdict(Record):
+    """The outcome of judging one answer.
+
+    Attributes:
+        score: shaped reward in [-clip, clip]; None exactly when the verdict abstains.
+        reason: a key of `REASONS`.
+        detail: what failed, for people; empty when scored.
+        raw: the reward model's logit before shaping; None when it was not asked or did not answer.
+        latency_s: seconds from request to verdict, waiting included.
+        tokens: length of the rendered input in tokens; 0 when nothing was rendered.
+    """
+
+    score: float | None
+    reason: Reason
+    detail: str = ""
+    raw: float | None = None
+    latency_s: float = Field(default=0.0, ge=0)
+    tokens: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _score_fits_reason(self) -> "Verdict":
+        if (self.score is None) != (self.outcome is Outcome.ABSTAINED):
+            raise ValueError(f"score={self.score} does not fit reason '{self.reason.value}' ({self.outcome.value})")
+        return self
+
+    @property
+    def outcome(self) -> Outcome:
+        """Scored, floor or abstained."""
+        return REASONS[self.reason].outcome

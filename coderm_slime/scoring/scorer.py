@@ -1,0 +1,92 @@
+"""From (question, response) to a verdict: answer, rendered input, logit, clipped score, or the reason why not.
+
+slime's plugin, TRL's and the command line all judge through this class, so they cannot disagree.
+"""
+
+import asyncio
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from coderm_slime.chat import Renderer, final_answer
+from coderm_slime.http import HttpClient, HttpError
+from coderm_slime.records import Reason, Verdict
+from coderm_slime.scoring.client import RewardModel
+from coderm_slime.settings import RmSettings, SettingsError
+
+# Rendering is a few ms of CPU a sample outside the GIL; more threads than this would fight the trainer for cores.
+_RENDER_THREADS = 2
+
+
+class Scorer:
+    """Judges answers with the served reward model. Build it with `create`, inside the event loop it will serve."""
+
+    def __init__(self, settings: RmSettings, renderer: Renderer) -> None:
+        self._settings = settings
+        self._renderer = renderer
+        self._threads = ThreadPoolExecutor(_RENDER_THREADS, thread_name_prefix="coderm-render")
+        self._http = HttpClient(
+            max_in_flight=settings.max_in_flight,
+            attempts=settings.attempts,
+            deadline_s=settings.deadline_s,
+            bearer=os.environ.get(settings.api_key_variable),
+        )
+        self._model = RewardModel(self._http, settings.urls)
+
+    @classmethod
+    async def create(cls, settings: RmSettings) -> "Scorer":
+        """Check the settings and load the tokenizer off the event loop.
+
+        Raises:
+            SettingsError: `urls` or `model_path` is not set.
+            RenderError: the tokenizer or chat template at `model_path` cannot be used.
+        """
+        if not settings.urls:
+            raise SettingsError(
+                "coderm.rm.urls is not set: name the reward model's server(s), e.g. http://127.0.0.1:30000"
+            )
+        if not settings.model_path:
+            raise SettingsError(
+                "coderm.rm.model_path is not set: name the served checkpoint, whose tokenizer is needed"
+            )
+        renderer = await asyncio.to_thread(Renderer.load, settings.model_path, settings.max_tokens)
+        return cls(settings, renderer)
+
+    async def __aenter__(self) -> "Scorer":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close connections and threads."""
+        self._threads.shutdown(wait=False)
+        await self._http.close()
+
+    async def judge(self, question: str, response: str, *, prompt: object = None) -> Verdict:
+        """The verdict on one response. Never raises for what a server or a policy did: that is a verdict too.
+
+        Args:
+            question: the problem, as `chat.last_user_turn` finds it.
+            response: the policy's text, thought and stop tokens included.
+            prompt: what the policy read, for telling a thinking policy.
+        """
+        started = time.perf_counter()
+        stop_tokens = self._renderer.special_tokens
+        answer = final_answer(response, prompt=prompt, thinking=self._settings.thinking, stop_tokens=stop_tokens)
+        if answer.floor is not None:
+            return Verdict(score=-self._settings.clip, reason=answer.floor)
+        loop = asyncio.get_running_loop()
+        ids = await loop.run_in_executor(self._threads, self._renderer.render, question, answer.text)
+        if len(ids) > self._settings.max_tokens:
+            detail = f"{len(ids)} tokens, the limit is {self._settings.max_tokens}"
+            return Verdict(score=None, reason=Reason.TOO_LONG, detail=detail, tokens=len(ids))
+        try:
+            (logit,) = await self._model.score([ids])
+        except HttpError as error:
+            reason, detail, score, raw = Reason(error.kind), str(error), None, None
+        else:
+            reason, detail, raw = Reason.SCORED, "", logit
+            score = max(-self._settings.clip, min(self._settings.clip, logit))
+        latency_s = time.perf_counter() - started
+        return Verdict(score=score, reason=reason, detail=detail, raw=raw, latency_s=latency_s, tokens=len(ids))

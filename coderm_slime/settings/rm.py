@@ -1,0 +1,44 @@
+"""Section `rm`: the served reward model and how its logit becomes a reward."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _split_commas(value: Any) -> Any:
+    """`CODERM_RM__URLS=http://a:1,http://b:2` gives two URLs."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
+
+
+class RmSettings(BaseModel):
+    """How to reach the reward model and read its answer.
+
+    Attributes:
+        urls: base addresses of servers that speak SGLang's `/v1/embeddings`, all serving the same checkpoint; each
+            attempt goes to the next one.
+        model_path: local folder of the checkpoint that is served: its tokenizer and chat template render the input.
+        api_key_variable: environment variable that holds the servers' bearer token; the token itself is never a
+            setting.
+        clip: the reward lies in [-clip, clip] (paper: 4).
+        thinking: whether the policy thinks before it answers. `auto`: a response that holds `<think>` or `</think>`
+            does.
+        max_tokens: longest rendered input, in tokens; the paper trained with 2,048.
+        deadline_s: seconds for one answer's score, all attempts and waiting included.
+        attempts: requests per score at most.
+        max_in_flight: requests under way at the same time, over all servers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    urls: Annotated[tuple[Url, ...], BeforeValidator(_split_commas)] = ()
+    model_path: str | None = None
+    api_key_variable: str = "CODERM_RM_API_KEY"
+    clip: float = Field(default=4.0, gt=0, allow_inf_nan=False)
+    thinking: Literal["auto", "always", "never"] = "auto"
+    max_tokens: int = Field(default=2048, ge=16)
+    deadline_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    attempts: int = Field(default=3, ge=1)
+    max_in_flight: int = Field(default=64, ge=1)

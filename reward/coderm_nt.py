@@ -1,0 +1,72 @@
+"""slime's reward by CodeRM-NT: `--custom-rm-path reward.coderm_nt.reward`, or `.reward_group` with `--group-rm`.
+
+A sample that cannot be scored stops the run with `RewardUnavailable`: a failed call is never a low reward. (Taking
+such a sample out of the loss instead needs `reward.post_process`, which is not here yet.) Importing this module needs
+no torch, opens nothing and reads no file; the first reward loads settings and tokenizer, off slime's event loop.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from coderm_slime.chat import last_user_turn
+from coderm_slime.errors import CodermError
+from coderm_slime.records import Verdict
+from coderm_slime.scoring.scorer import Scorer
+from coderm_slime.settings import load_settings
+
+# slime runs every reward on one background loop, but evaluation scripts and tests make loops of their own, and a
+# connection pool belongs to the loop that made it. The value is a task, so that concurrent first rewards share one.
+_scorers: dict[asyncio.AbstractEventLoop, asyncio.Task[Scorer]] = {}
+
+
+class RewardUnavailable(CodermError):
+    """A sample could not be scored. Raised into slime's rollout, which it ends."""
+
+
+async def reward(args: Any, sample: Any) -> Any:
+    """The reward of one sample in [-clip, clip]; a list for a list, nested as slime's custom generate functions nest
+    it.
+
+    The verdict behind the number is written to `sample.metadata["coderm"]`.
+
+    Args:
+        args: slime's arguments; settings come from `args.coderm` (see `coderm_slime.settings`).
+        sample: slime's Sample, or a list of them: of it `prompt`, `response` and `metadata` are used.
+
+    Raises:
+        RewardUnavailable: no score, with the reason.
+        QuestionError, RenderError, SettingsError: the run is set up wrongly; the text says what to change.
+    """
+    if isinstance(sample, list | tuple):
+        return await reward_group(args, sample)
+    scorer = await _scorer_of_this_loop(args)
+    metadata = sample.metadata if isinstance(sample.metadata, dict) else {}
+    question = last_user_turn(sample.prompt, metadata)
+    verdict = await scorer.judge(question, sample.response, prompt=sample.prompt)
+    sample.metadata = {**metadata, "coderm": verdict.model_dump(mode="json")}
+    return _number(verdict)
+
+
+async def reward_group(args: Any, samples: Sequence[Any]) -> list[Any]:
+    """The rewards of a group of samples, in order and at the same time. See `reward`."""
+    return list(await asyncio.gather(*(reward(args, sample) for sample in samples)))
+
+
+async def _scorer_of_this_loop(args: Any) -> Scorer:
+    loop = asyncio.get_running_loop()
+    task = _scorers.get(loop)
+    if task is None:
+        for closed in [known for known in _scorers if known.is_closed()]:
+            del _scorers[closed]
+        task = _scorers[loop] = loop.create_task(Scorer.create(load_settings(args).rm))
+    return await asyncio.shield(task)  # a cancelled first sample must not cancel the scorer of all others
+
+
+def _number(verdict: Verdict) -> float:
+    if verdict.score is None:
+        raise RewardUnavailable(
+            f"a sample could not be scored: {verdict.reason.value}: {verdict.detail}. "
+            "Check the servers in coderm.rm.urls"
+        )
+    return verdict.score

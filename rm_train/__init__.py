@@ -1,0 +1,1 @@
+"""Step 2, the two-stage reward model on Megatron-core. Nothing is here yet. May import only `coderm_slime`."""

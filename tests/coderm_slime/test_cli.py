@@ -1,0 +1,117 @@
+"""The command line as a user meets it: real processes, exit codes, one clear line for an error, resume."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coderm_slime import __version__
+from coderm_slime.cli import doctor
+from helpers import tiny
+from helpers.processes import fault_server
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def coderm(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "coderm_slime", *map(str, arguments)]
+    env = {**os.environ, "COLUMNS": "200", **environment}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    tiny.tokenizer().save_pretrained(folder)
+    return folder
+
+
+def write_answers(path: Path, count: int) -> Path:
+    rows = [
+        {"id": f"a{n}", "problem": "Add.", "program": f"def add(a, b):\n    return a + b + {n}"} for n in range(count)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_help_lists_what_exists_and_no_empty_group() -> None:
+    result = coderm("--help")
+    assert result.returncode == 0
+    assert all(name in result.stdout for name in ("doctor", "score", "serve", "data"))
+    assert "curate" not in result.stdout
+    assert coderm("--version").stdout.strip() == f"coderm-slime {__version__}"
+
+
+def test_doctor_passes_where_our_packages_are_ours() -> None:
+    result = coderm("doctor")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "resolve to this package" in result.stdout
+
+
+def test_doctor_fails_and_names_a_package_of_the_same_name_that_shadows_ours(tmp_path: Path) -> None:
+    (tmp_path / "reward").mkdir()
+    (tmp_path / "reward" / "__init__.py").write_text("")
+    result = coderm("doctor", cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert result.returncode == 1
+    assert f"`import reward` finds {tmp_path / 'reward'}" in result.stdout
+
+
+def test_doctor_tells_a_missing_module_from_a_present_one() -> None:
+    assert doctor.version_of("aiohttp", "aiohttp")
+    assert doctor.version_of("no-such-thing", "no_such_thing.deep") is None
+    assert doctor.version_of("no-such-distribution", "json") == "no version"
+
+
+def test_score_writes_verdicts_and_a_second_run_does_only_what_is_left(tmp_path: Path, tokenizer: Path) -> None:
+    answers, out = write_answers(tmp_path / "answers.jsonl", 3), tmp_path / "out" / "verdicts.jsonl"
+    with fault_server("ok") as url:
+        first = coderm("score", answers, "--out", out, "--url", url, "--model-path", tokenizer)
+        assert first.returncode == 0, first.stderr
+        out.write_bytes(out.read_bytes()[:-20])  # a killed run leaves half a row
+        write_answers(answers, 5)
+        second = coderm("score", answers, "--out", out, "--url", url, "--model-path", tokenizer)
+    assert second.returncode == 0, second.stderr
+    assert "3 scored; 2 were done before" in second.stderr
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert sorted(row["id"] for row in rows) == ["a0", "a1", "a2", "a3", "a4"]
+    assert all(row["verdict"]["score"] == row["verdict"]["tokens"] / 100 for row in rows)
+
+
+def test_score_leaves_out_what_it_could_not_score_and_says_so(tmp_path: Path, tokenizer: Path) -> None:
+    answers, out = write_answers(tmp_path / "answers.jsonl", 2), tmp_path / "verdicts.jsonl"
+    with answers.open("a") as file:
+        file.write('{"id": "half", "pro')
+    with fault_server("500") as url:
+        result = coderm("score", answers, "-o", out, "--url", url, "--model-path", tokenizer, CODERM_RM__ATTEMPTS="1")
+    assert result.returncode == 1
+    assert "a0: server_error" in result.stderr
+    assert f"{answers}:3: not a JSON line" in result.stderr
+    assert "2 abstained" in result.stderr
+    assert "1 bad rows" in result.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("score", "nothing.jsonl", "-o", "out.jsonl"), "nothing.jsonl"),
+        (("score", "{answers}", "-o", "{out}"), "coderm.rm.urls is not set"),
+        (("score", "{answers}", "-o", "{out}", "--url", "localhost:1"), "coderm.rm.urls.0 = 'localhost:1'"),
+        (
+            ("score", "{answers}", "-o", "{out}", "--url", "http://h", "--model-path", "/no/model"),
+            "model_path='/no/model'",
+        ),
+        (("serve", "--model", "/no/model"), "/no/model holds no config.json"),
+    ],
+)
+def test_a_user_error_is_one_clear_line_and_exit_code_1(
+    tmp_path: Path, arguments: tuple[str, ...], named: str
+) -> None:
+    places = {"answers": write_answers(tmp_path / "answers.jsonl", 1), "out": tmp_path / "out.jsonl"}
+    result = coderm(*(argument.format(**places) for argument in arguments))
+    assert result.returncode == 1
+    assert named in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,70 @@
+"""Settings: one key in slime's YAML, a file, the environment; everything unknown is refused."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from coderm_slime.settings import SettingsError, load_settings
+
+
+def from_yaml(tree: object, environ: dict[str, str] | None = None) -> object:
+    return load_settings(SimpleNamespace(coderm=tree), environ or {}).rm
+
+
+def test_defaults_hold_when_slime_hands_over_nothing() -> None:
+    assert load_settings(SimpleNamespace(), {}).rm.clip == 4.0
+    assert load_settings(None, {}).rm.urls == ()
+
+
+def test_slimes_yaml_is_read_and_numbers_that_yaml_leaves_as_text_are_converted() -> None:
+    rm = from_yaml({"rm": {"urls": ["http://a:1"], "deadline_s": "1e1"}})
+    assert (rm.urls, rm.deadline_s) == (("http://a:1",), 10.0)
+
+
+def test_the_environment_wins_over_the_file_and_options_win_over_both() -> None:
+    environ = {"CODERM_RM__URLS": "http://a:1, http://b:2", "CODERM_RM__CLIP": "2", "PATH": "/bin"}
+    args = SimpleNamespace(coderm={"rm": {"clip": 3, "attempts": 5}})
+    rm = load_settings(args, environ, options={"rm": {"urls": ["https://c"]}}).rm
+    assert (rm.urls, rm.clip, rm.attempts) == (("https://c",), 2.0, 5)
+    assert load_settings(args, environ).rm.urls == ("http://a:1", "http://b:2")
+
+
+def test_a_settings_file_is_read_where_there_is_no_slime(tmp_path: Path) -> None:
+    path = tmp_path / "coderm.yaml"
+    path.write_text("coderm:\n  rm:\n    thinking: always\n")
+    assert load_settings(None, {"CODERM_CONFIG": str(path)}).rm.thinking == "always"
+
+
+@pytest.mark.parametrize(
+    ("tree", "environ", "named"),
+    [
+        ({"rm": {"url": "http://a"}}, {}, r"coderm\.rm\.url = 'http://a'.*known here: api_key_variable, .*urls"),
+        ({"rn": {}}, {}, r"coderm\.rn.*known here: rm"),
+        ({}, {"CODERM_RM__CLIPP": "1"}, r"coderm\.rm\.clipp"),
+        ({}, {"CODERM_RMM__CLIP": "1"}, r"coderm\.rmm"),
+        ({"rm": {"clip": 0}}, {}, r"coderm\.rm\.clip = 0"),
+        ({"rm": {"clip": "nan"}}, {}, r"coderm\.rm\.clip"),
+        ({"rm": {"urls": ["localhost:30000"]}}, {}, r"coderm\.rm\.urls\.0 = 'localhost:30000'"),
+        ({"rm": {"deadline_s": -1}}, {}, r"coderm\.rm\.deadline_s = -1"),
+        ({"rm": 3}, {"CODERM_RM__CLIP": "1"}, r"coderm\.rm = 3"),
+        ("rm", {}, "must hold sections"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_value(tree: object, environ: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        from_yaml(tree, environ)
+
+
+@pytest.mark.parametrize("content", [None, "rm: {}", "coderm: [", "- coderm"])
+def test_an_unusable_settings_file_is_named(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "coderm.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SettingsError, match=str(path)):
+        load_settings(None, {"CODERM_CONFIG": str(path)})
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings(None, {}).rm.clip = 1.0

@@ -1,0 +1,69 @@
+"""A FAKE reward server that misbehaves on purpose: `python fault_server.py MODE`. It prints its URL and serves until
+killed.
+
+In mode `ok` the score of a sequence is its length / 100, so a test can tell a right score from a misplaced one. A mode
+`A-then-B` answers the first request by A and the others by B.
+"""
+
+import asyncio
+import sys
+
+from aiohttp import web
+
+
+def _row(index: int, logit: object) -> dict:
+    return {"object": "embedding", "index": index, "embedding": [logit]}
+
+
+class FaultServer:
+    def __init__(self, mode: str) -> None:
+        self.modes = mode.split("-then-")
+        self.requests = 0
+
+    async def embeddings(self, request: web.Request) -> web.Response:
+        batch = (await request.json())["input"]
+        mode = self.modes[min(self.requests, len(self.modes) - 1)]
+        self.requests += 1
+        rows = [_row(index, len(ids) / 100) for index, ids in enumerate(batch)]
+        if mode.isdigit():
+            return web.Response(status=int(mode), text="told to fail")
+        if mode == "html":
+            return web.Response(text="<html>a proxy's page</html>", content_type="text/html")
+        if mode == "nan":
+            return web.Response(text='{"data": [{"index": 0, "embedding": [NaN]}]}', content_type="application/json")
+        if mode == "hang":
+            await asyncio.sleep(3600)
+        if mode == "drop":
+            request.transport.close()
+        if mode == "slow":
+            await asyncio.sleep(0.2)
+        if mode == "short":
+            rows = rows[:-1]
+        if mode == "swapped":
+            rows = [{**row, "index": len(rows) - row["index"]} for row in rows]
+        if mode == "wide":
+            rows = [{**row, "embedding": [0.1, 0.2]} for row in rows]
+        if mode == "text":
+            rows = [_row(row["index"], "0.5") for row in rows]
+        return web.json_response({"data": rows})
+
+    async def count(self, _: web.Request) -> web.Response:
+        return web.json_response({"requests": self.requests})
+
+
+async def main(mode: str) -> None:
+    server = FaultServer(mode)
+    app = web.Application(client_max_size=2**26)
+    app.router.add_post("/v1/embeddings", server.embeddings)
+    app.router.add_get("/count", server.count)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    sys.stdout.write(f"http://127.0.0.1:{runner.addresses[0][1]}\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,128 @@
+"""slime's reward function, called as slime calls it: a coroutine per sample on one loop, with slime's names."""
+
+import asyncio
+import inspect
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from coderm_slime.chat import QuestionError
+from coderm_slime.settings import SettingsError
+from helpers import tiny
+from helpers.processes import fault_server
+from reward.coderm_nt import RewardUnavailable, reward, reward_group
+
+
+@dataclass
+class Sample:
+    """A light stand-in for slime's Sample: the fields that a reward may read."""
+
+    prompt: Any = "<|im_start|>user\nAdd.<|im_end|>"
+    response: str = "return a + b"
+    metadata: dict = field(default_factory=lambda: {"messages": [{"role": "user", "content": "Add."}], "id": 7})
+    reward: Any = None
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    tiny.tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def args_for(url: str, tokenizer: str, **rm: object) -> SimpleNamespace:
+    return SimpleNamespace(coderm={"rm": {"urls": [url], "model_path": tokenizer, "deadline_s": 10, **rm}})
+
+
+def test_names_and_kinds_are_those_that_slime_calls() -> None:
+    assert list(inspect.signature(reward).parameters) == ["args", "sample"]
+    assert list(inspect.signature(reward_group).parameters) == ["args", "samples"]
+    assert inspect.iscoroutinefunction(reward)
+    assert inspect.iscoroutinefunction(reward_group)
+
+
+def test_a_sample_gets_a_float_and_its_verdict_beside_its_own_metadata(tokenizer: str) -> None:
+    sample = Sample()
+    with fault_server("ok") as url:
+        value = asyncio.run(reward(args_for(url, tokenizer), sample))
+    verdict = sample.metadata["coderm"]
+    assert isinstance(value, float)
+    assert value == verdict["score"] == verdict["tokens"] / 100
+    assert verdict["reason"] == "scored"
+    assert sample.metadata["id"] == 7
+
+
+def test_lists_and_lists_of_lists_keep_their_shape_and_order(tokenizer: str) -> None:
+    samples = [[Sample(response="a" * 9), Sample(response="b" * 200)], [Sample(response="c")]]
+    with fault_server("ok") as url:
+        values = asyncio.run(reward(args_for(url, tokenizer), samples))
+    assert [len(row) for row in values] == [2, 1]
+    assert values[0][1] > values[0][0] > values[1][0]
+
+
+def test_a_group_is_scored_at_the_same_time(tokenizer: str) -> None:
+    group = [Sample(response=f"return {n}") for n in range(64)]
+
+    async def timed(args: Any) -> float:
+        await reward(args, Sample())  # the tokenizer is loaded before the clock runs
+        started = time.monotonic()
+        assert len(await reward_group(args, group)) == 64
+        return time.monotonic() - started
+
+    with fault_server("slow") as url:  # 0.2 s a request: 12.8 s one after the other
+        assert asyncio.run(timed(args_for(url, tokenizer))) < 3
+
+
+@pytest.mark.parametrize(("mode", "reason"), [("500", "server_error"), ("hang", "timeout"), ("nan", "bad_reply")])
+def test_a_failed_call_stops_the_run_and_is_never_a_low_reward(tokenizer: str, mode: str, reason: str) -> None:
+    sample = Sample()
+    with fault_server(mode) as url, pytest.raises(RewardUnavailable, match=reason):
+        asyncio.run(reward(args_for(url, tokenizer, attempts=1, deadline_s=0.5), sample))
+    assert sample.metadata["coderm"]["score"] is None
+
+
+def test_a_sample_without_its_question_is_an_error_at_the_first_sample(tokenizer: str) -> None:
+    with fault_server("ok") as url, pytest.raises(QuestionError, match="--metadata-key"):
+        asyncio.run(reward(args_for(url, tokenizer), Sample(metadata={})))
+
+
+def test_missing_settings_are_an_error_that_names_them() -> None:
+    with pytest.raises(SettingsError, match=r"coderm\.rm\.urls"):
+        asyncio.run(reward(SimpleNamespace(), Sample()))
+
+
+def test_another_event_loop_gets_connections_of_its_own(tokenizer: str) -> None:
+    with fault_server("ok") as url:
+        args = args_for(url, tokenizer)
+        assert asyncio.run(reward(args, Sample())) == asyncio.run(reward(args, Sample()))
+
+
+def test_a_cancelled_first_sample_does_not_spoil_the_others(tokenizer: str) -> None:
+    async def run(args: Any) -> float:
+        first = asyncio.ensure_future(reward(args, Sample()))
+        await asyncio.sleep(0)
+        first.cancel()
+        return await reward(args, Sample())
+
+    with fault_server("ok") as url:
+        assert asyncio.run(run(args_for(url, tokenizer))) > 0
+
+
+def test_the_event_loop_keeps_turning_while_the_tokenizer_loads(tokenizer: str, tmp_path: Path) -> None:
+    async def longest_gap(args: Any) -> float:
+        call, gap = asyncio.ensure_future(reward(args, Sample())), 0.0
+        while not call.done():
+            before = time.monotonic()
+            await asyncio.sleep(0.005)
+            gap = max(gap, time.monotonic() - before)
+        await call
+        return gap
+
+    import transformers  # noqa: F401  the import holds the interpreter lock; a run pays it once, before training
+
+    with fault_server("ok") as url:
+        assert asyncio.run(longest_gap(args_for(url, tokenizer))) < 0.5
