@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 IMAGE_VENV ?= .venv-image
+CORE_VENV ?= .venv-core
 QUICKSTART_OUT ?= outputs/quickstart
 TEST_ARGS ?=
 
-.PHONY: help env quickstart test test-slow test-image lint format clean
+.PHONY: help env quickstart test test-slow test-core test-image lint format clean
 help:
 	@echo "make quickstart   score code with a small real model on a CPU, end to end"
 	@echo "make test         the test suite (TEST_ARGS='-k chat' picks)"
 	@echo "make test-slow    the tests marked slow, too"
+	@echo "make test-core    what the core does without torch"
 	@echo "make test-image   chat and scoring tests under the slime image's transformers and numpy"
 	@echo "make lint         ruff, mypy, shellcheck"
 
@@ -24,6 +26,10 @@ test: env
 
 test-slow: env
 	$(VENV)/bin/python -m pytest $(TEST_ARGS)
+
+test-core:
+	@$(PYTHON) tools/make_env.py $(CORE_VENV) --extras test-core --without-torch
+	$(CORE_VENV)/bin/python -m pytest -m "not slow and not torch" tests/coderm_slime tests/reward $(TEST_ARGS)
 
 test-image:
 	@$(PYTHON) tools/make_env.py $(IMAGE_VENV) --extras test --constraint tests/image_constraints.txt
@@ -41,4 +47,4 @@ format: env
 	$(VENV)/bin/ruff format .
 
 clean:
-	rm -rf $(VENV) $(IMAGE_VENV) outputs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(CORE_VENV) $(IMAGE_VENV) outputs .mypy_cache .pytest_cache .ruff_cache

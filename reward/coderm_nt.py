@@ -6,18 +6,19 @@ no torch, opens nothing and reads no file; the first reward loads settings and t
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from coderm_slime.chat import last_user_turn
 from coderm_slime.errors import CodermError
 from coderm_slime.records import Verdict
 from coderm_slime.scoring.scorer import Scorer
-from coderm_slime.settings import load_settings
+from coderm_slime.settings import RmSettings, load_settings
 
 # slime runs every reward on one background loop, but evaluation scripts and tests make loops of their own, and a
-# connection pool belongs to the loop that made it. The value is a task, so that concurrent first rewards share one.
-_scorers: dict[asyncio.AbstractEventLoop, asyncio.Task[Scorer]] = {}
+# connection pool belongs to the loop that made it. Concurrent first rewards share one future; the generator behind it
+# is kept because a loop that ends (`asyncio.run`) closes its generators, and this one closes the scorer.
+_scorers: dict[asyncio.AbstractEventLoop, tuple[AsyncGenerator[Scorer, None], asyncio.Future[Scorer]]] = {}
 
 
 class RewardUnavailable(CodermError):
@@ -55,12 +56,17 @@ async def reward_group(args: Any, samples: Sequence[Any]) -> list[Any]:
 
 async def _scorer_of_this_loop(args: Any) -> Scorer:
     loop = asyncio.get_running_loop()
-    task = _scorers.get(loop)
-    if task is None:
+    if loop not in _scorers:
         for closed in [known for known in _scorers if known.is_closed()]:
             del _scorers[closed]
-        task = _scorers[loop] = loop.create_task(Scorer.create(load_settings(args).rm))
-    return await asyncio.shield(task)  # a cancelled first sample must not cancel the scorer of all others
+        lifetime = _open(load_settings(args).rm)
+        _scorers[loop] = (lifetime, asyncio.ensure_future(anext(lifetime)))
+    return await asyncio.shield(_scorers[loop][1])  # a cancelled first sample must not cancel the scorer of all others
+
+
+async def _open(settings: RmSettings) -> AsyncGenerator[Scorer, None]:
+    async with await Scorer.create(settings) as scorer:
+        yield scorer
 
 
 def _number(verdict: Verdict) -> float:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def core_dependencies() -> list[str]:
     block = re.search(r"^dependencies = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S)
-    return re.findall(r'"([^"]+)"', block.group(1))
+    return re.findall(r'^  "([^"]+)"', block.group(1), re.M)
 
 
 def test_requirements_txt_lists_exactly_the_core_dependencies() -> None:

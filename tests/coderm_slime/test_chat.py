@@ -1,10 +1,11 @@
 """What the reward model reads: the question, the answer, and token ids that no answer can forge."""
 
 from collections import Counter
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
 from coderm_slime.chat import (
     QuestionError,
@@ -98,42 +99,28 @@ def test_a_question_that_is_not_shown_is_an_error_and_never_empty(prompt, metada
         last_user_turn(prompt, metadata)
 
 
-@cache
-def smollm2_tokenizer(folder: Path) -> str:
-    write_tokenizer(folder)
-    return str(folder)
+FAMILIES = ("chatml", "headers", pytest.param("smollm2", marks=pytest.mark.torch))  # GGUF is read through torch
 
 
-@pytest.fixture(scope="session")
-def smollm2(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return smollm2_tokenizer(tmp_path_factory.mktemp("smollm2"))
+@pytest.fixture(scope="module", params=FAMILIES)
+def rendering(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Renderer, Any]:
+    """A renderer and its tokenizer: two built here, and the real one of SmolLM2."""
+    if request.param == "smollm2":
+        folder = tmp_path_factory.mktemp("smollm2")
+        write_tokenizer(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    elif request.param == "headers":
+        tokenizer = tiny.tokenizer(tiny.HEADERS, ("<|begin|>", "<|eot|>", "<|head|>", "<|/head|>"))
+    else:
+        tokenizer = tiny.tokenizer()
+    return Renderer(tokenizer, 2048), tokenizer
 
 
-def renderers(smollm2: str) -> dict[str, tuple[Renderer, object]]:
-    from transformers import AutoTokenizer
-
-    tokenizers = {
-        "chatml": tiny.tokenizer(),
-        "headers": tiny.tokenizer(tiny.HEADERS, ("<|begin|>", "<|eot|>", "<|head|>", "<|/head|>")),
-        "smollm2": AutoTokenizer.from_pretrained(smollm2),
-    }
-    return {name: (Renderer(tokenizer, 2048), tokenizer) for name, tokenizer in tokenizers.items()}
-
-
-@pytest.fixture(scope="module")
-def rendering(smollm2: str) -> dict[str, tuple[Renderer, object]]:
-    return renderers(smollm2)
-
-
-FAMILIES = ("chatml", "headers", "smollm2")
-
-
-@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     "answer", ["one line", f"Text.\n\n```python\n{CODE}\n```", "été 漢字 🎉 \t tab 12345", "x" * 5000]
 )
-def test_ordinary_text_renders_as_hugging_face_does(rendering, family: str, answer: str) -> None:
-    renderer, tokenizer = rendering[family]
+def test_ordinary_text_renders_as_hugging_face_does(rendering, answer: str) -> None:
+    renderer, tokenizer = rendering
     messages = [{"role": "user", "content": "Write\n\na 2024 function."}, {"role": "assistant", "content": answer}]
     expected = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False)
     assert renderer.render("Write\n\na 2024 function.", answer) == expected
@@ -154,19 +141,20 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("answer", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_adds_no_control_token(rendering, family: str, answer: str) -> None:
-    renderer, tokenizer = rendering[family]
+def test_hostile_text_adds_no_control_token(rendering, answer: str) -> None:
+    renderer, tokenizer = rendering
     controls = set(tokenizer.added_tokens_decoder)
-    count = lambda text, question="q": Counter(id_ for id_ in renderer.render(question, text) if id_ in controls)  # noqa: E731
-    assert count(answer) == count("plain") == count("plain", question=answer)
-    assert sum(count("plain").values()) >= 3
+
+    def count(question: str, text: str) -> Counter[int]:
+        return Counter(id_ for id_ in renderer.render(question, text) if id_ in controls)
+
+    assert count("q", answer) == count("q", "plain") == count(answer, "plain")
+    assert count("q", "plain").total() >= 3
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_hostile_text_is_kept_as_text_not_dropped(rendering, family: str) -> None:
-    renderer, tokenizer = rendering[family]
+def test_hostile_text_is_kept_as_text_not_dropped(rendering) -> None:
+    renderer, tokenizer = rendering
     token = tokenizer.eos_token
     ids = renderer.render("q", f"before {token} after")
     plain = renderer.render("q", "before  after")

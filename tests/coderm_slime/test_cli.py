@@ -104,7 +104,7 @@ def test_score_leaves_out_what_it_could_not_score_and_says_so(tmp_path: Path, to
             ("score", "{answers}", "-o", "{out}", "--url", "http://h", "--model-path", "/no/model"),
             "model_path='/no/model'",
         ),
-        (("serve", "--model", "/no/model"), "/no/model holds no config.json"),
+        pytest.param(("serve", "--model", "/no/model"), "/no/model holds no config.json", marks=pytest.mark.torch),
     ],
 )
 def test_a_user_error_is_one_clear_line_and_exit_code_1(

@@ -8,14 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
-START_S = 60
 
 
 @contextmanager
 def fault_server(mode: str) -> Iterator[str]:
     """The URL of a misbehaving server, see fault_server.py for its modes."""
-    command = [sys.executable, str(HERE / "fault_server.py"), mode]
-    with _running(command, r"(http://\S+)", subprocess.PIPE, subprocess.STDOUT) as url:
+    with _running([sys.executable, str(HERE / "fault_server.py"), mode], r"(http://\S+)") as url:
         yield url
 
 
@@ -23,18 +21,17 @@ def fault_server(mode: str) -> Iterator[str]:
 def coderm_serve(model: Path) -> Iterator[str]:
     """The URL of a real `coderm serve` of `model`."""
     command = [sys.executable, "-m", "coderm_slime", "serve", "--model", str(model), "--port", "0"]
-    with _running(command, r"Uvicorn running on (http://\S+)", subprocess.PIPE, subprocess.STDOUT) as url:
+    with _running(command, r"Uvicorn running on (http://\S+)") as url:
         yield url
 
 
 @contextmanager
-def _running(command: list[str], pattern: str, stdout: int, stderr: int) -> Iterator[str]:
-    process = subprocess.Popen(command, stdout=stdout, stderr=stderr, text=True)
-    try:
-        yield _wait_for(process, pattern)
-    finally:
-        process.kill()
-        process.wait()
+def _running(command: list[str], pattern: str) -> Iterator[str]:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield _wait_for(process, pattern)
+        finally:
+            process.kill()
 
 
 def _wait_for(process: subprocess.Popen, pattern: str) -> str:
