@@ -16,35 +16,35 @@ help:
 	@echo "make lint         ruff, mypy, shellcheck"
 
 env:
-	@$(PYTHON) tools/make_env.py $(VENV)
+	@$(PYTHON) tools/make_env.py "$(VENV)"
 
 quickstart: env
-	@PATH="$(abspath $(VENV))/bin:$$PATH" bash examples/quickstart/run.sh "$(QUICKSTART_OUT)"
+	@PATH="$$(cd "$(VENV)/bin" && pwd):$$PATH" bash examples/quickstart/run.sh "$(QUICKSTART_OUT)"
 
 test: env
-	$(VENV)/bin/python -m pytest -m "not slow" $(TEST_ARGS)
+	"$(VENV)/bin/python" -m pytest -m "not slow" $(TEST_ARGS)
 
 test-slow: env
-	$(VENV)/bin/python -m pytest $(TEST_ARGS)
+	"$(VENV)/bin/python" -m pytest $(TEST_ARGS)
 
 test-core:
-	@$(PYTHON) tools/make_env.py $(CORE_VENV) --extras test-core --without-torch
-	$(CORE_VENV)/bin/python -m pytest -m "not slow and not torch" tests/coderm_slime tests/reward $(TEST_ARGS)
+	@$(PYTHON) tools/make_env.py "$(CORE_VENV)" --extras test-core --without-torch
+	"$(CORE_VENV)/bin/python" -m pytest -m "not slow and not torch" tests/coderm_slime tests/reward $(TEST_ARGS)
 
 test-image:
-	@$(PYTHON) tools/make_env.py $(IMAGE_VENV) --extras test --constraint tests/image_constraints.txt
-	$(IMAGE_VENV)/bin/python -m pytest -m "not slow" tests/coderm_slime tests/reward $(TEST_ARGS)
+	@$(PYTHON) tools/make_env.py "$(IMAGE_VENV)" --extras test --constraint tests/image_constraints.txt
+	"$(IMAGE_VENV)/bin/python" -m pytest -m "not slow" tests/coderm_slime tests/reward $(TEST_ARGS)
 
 lint: env
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
-	$(VENV)/bin/mypy --config-file pyproject.toml tools/make_env.py
-	git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run | xargs -0 $(VENV)/bin/shellcheck
+	"$(VENV)/bin/ruff" check .
+	"$(VENV)/bin/ruff" format --check .
+	"$(VENV)/bin/mypy"
+	"$(VENV)/bin/mypy" --config-file pyproject.toml tools/make_env.py
+	git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run | xargs -0 "$(VENV)/bin/shellcheck"
 
 format: env
-	$(VENV)/bin/ruff check --fix .
-	$(VENV)/bin/ruff format .
+	"$(VENV)/bin/ruff" check --fix .
+	"$(VENV)/bin/ruff" format .
 
 clean:
-	rm -rf $(VENV) $(CORE_VENV) $(IMAGE_VENV) outputs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf "$(VENV)" "$(CORE_VENV)" "$(IMAGE_VENV)" outputs .mypy_cache .pytest_cache .ruff_cache

@@ -5,7 +5,9 @@ GGUF file, which transformers converts; the conversion loses the tokenizer's dig
 """
 
 import importlib.util
-import shutil
+import json
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,7 @@ def write_language_model(folder: Path) -> None:
         model.save_pretrained(draft)
         write_tokenizer(draft)
 
-    _whole_or_absent(folder, write)
+    _whole_or_absent(folder, "LlamaForCausalLM", write)
 
 
 def write_reward_model(language_model: Path, folder: Path) -> None:
@@ -69,7 +71,7 @@ def write_reward_model(language_model: Path, folder: Path) -> None:
         model.save_pretrained(draft)
         AutoTokenizer.from_pretrained(language_model).save_pretrained(draft)
 
-    _whole_or_absent(folder, write)
+    _whole_or_absent(folder, "LlamaForSequenceClassification", write)
 
 
 def _tokenizer() -> Any:
@@ -84,12 +86,19 @@ def _tokenizer() -> Any:
     return tokenizer
 
 
-def _whole_or_absent(folder: Path, write: Any) -> None:
-    if (folder / "config.json").exists():
+def _whole_or_absent(folder: Path, architecture: str, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a draft beside `folder`, then move it there. What is there already is kept, never
+    overwritten.
+    """
+    folder = folder.resolve()
+    if (folder / "config.json").is_file():
+        found = json.loads((folder / "config.json").read_text())["architectures"]
+        if found != [architecture]:
+            raise CodermError(f"{folder} holds a {found}, not a {architecture}; name another folder")
         return
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    write(draft)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CodermError(f"{folder} exists and is no empty folder; nothing there is overwritten, name another")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as draft:
+        write(Path(draft) / "model")
+        (Path(draft) / "model").replace(folder)

@@ -7,6 +7,7 @@ no torch, opens nothing and reads no file; the first reward loads settings and t
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from typing import Any
 
 from coderm_slime.chat import last_user_turn
@@ -15,10 +16,11 @@ from coderm_slime.records import Verdict
 from coderm_slime.scoring.scorer import Scorer
 from coderm_slime.settings import RmSettings, load_settings
 
+_Key = tuple[asyncio.AbstractEventLoop, RmSettings]
 # slime runs every reward on one background loop, but evaluation scripts and tests make loops of their own, and a
 # connection pool belongs to the loop that made it. Concurrent first rewards share one future; the generator behind it
 # is kept because a loop that ends (`asyncio.run`) closes its generators, and this one closes the scorer.
-_scorers: dict[asyncio.AbstractEventLoop, tuple[AsyncGenerator[Scorer, None], asyncio.Future[Scorer]]] = {}
+_scorers: dict[_Key, tuple[AsyncGenerator[Scorer, None], asyncio.Future[Scorer]]] = {}
 
 
 class RewardUnavailable(CodermError):
@@ -55,13 +57,21 @@ async def reward_group(args: Any, samples: Sequence[Any]) -> list[Any]:
 
 
 async def _scorer_of_this_loop(args: Any) -> Scorer:
-    loop = asyncio.get_running_loop()
-    if loop not in _scorers:
-        for closed in [known for known in _scorers if known.is_closed()]:
+    key = (asyncio.get_running_loop(), load_settings(args).rm)
+    if key not in _scorers:
+        for closed in [known for known in _scorers if known[0].is_closed()]:
             del _scorers[closed]
-        lifetime = _open(load_settings(args).rm)
-        _scorers[loop] = (lifetime, asyncio.ensure_future(anext(lifetime)))
-    return await asyncio.shield(_scorers[loop][1])  # a cancelled first sample must not cancel the scorer of all others
+        lifetime = _open(key[1])
+        opening = asyncio.ensure_future(anext(lifetime))
+        opening.add_done_callback(partial(_forget_failure, key))
+        _scorers[key] = (lifetime, opening)
+    return await asyncio.shield(_scorers[key][1])  # a cancelled first sample must not cancel the scorer of all others
+
+
+def _forget_failure(key: _Key, opening: asyncio.Future[Scorer]) -> None:
+    """What could not be opened is tried again by the next sample: the folder may have been put right."""
+    if opening.cancelled() or opening.exception() is not None:
+        _scorers.pop(key, None)
 
 
 async def _open(settings: RmSettings) -> AsyncGenerator[Scorer, None]:

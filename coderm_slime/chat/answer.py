@@ -49,9 +49,11 @@ def _thinks(prompt: object, response: str) -> bool:
 
 
 def _without_stop_tokens(text: str, stop_tokens: Collection[str]) -> str:
-    stops = tuple(token for token in stop_tokens if token)
-    text = text.rstrip()
-    while stops and text.endswith(stops):
-        longest = max((token for token in stops if text.endswith(token)), key=len)
-        text = text[: -len(longest)].rstrip()
-    return text
+    stops = tuple(sorted(filter(None, stop_tokens), key=len, reverse=True))
+    end = len(text)  # an index, not a shorter copy each time: a response may be a hundred thousand stop tokens
+    while True:
+        while end and text[end - 1].isspace():
+            end -= 1
+        if not text.endswith(stops, 0, end):
+            return text[:end]
+        end -= next(len(token) for token in stops if text.endswith(token, 0, end))

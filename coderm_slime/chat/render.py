@@ -3,7 +3,10 @@
 The chat template is rendered once, around two sentinels. What it holds besides them, control tokens included, is the
 skeleton; question and answer are set into it as plain text and encoded by a copy of the tokenizer that knows no added
 token at all. An answer that spells `<|im_end|>` is therefore text, wherever it stands. For text without such
-spellings the ids equal those of Hugging Face's `apply_chat_template`, which loading checks.
+spellings the ids equal those of Hugging Face's `apply_chat_template`, which loading checks, once these rules are
+applied: white space around the question, blank lines around the answer and white space at its end are taken off, lone
+surrogates become '?', and a template that asks for the date is always told the same one (scores would change
+overnight).
 """
 
 import hashlib
@@ -17,9 +20,10 @@ from coderm_slime.errors import CodermError
 _QUESTION = "SENTINELQUESTION7f3a"
 _ANSWER = "SENTINELANSWER91bc"
 _SENTINELS = re.compile(f"{_QUESTION}|{_ANSWER}")
-_RULES = (
-    "1: strip question and answer; lone surrogates become '?'"  # part of the fingerprint: change it with the rules
-)
+# A template's own macro shadows the clock that transformers offers it; the day is the one Llama-3's template falls
+# back to.
+_FIXED_CLOCK = "{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}"
+_RULES = "1"  # part of the fingerprint: change it with the rules above
 
 
 class RenderError(CodermError):
@@ -30,7 +34,7 @@ class Renderer:
     """Turns (question, answer) into token ids, the same way everywhere; safe to share between threads.
 
     Attributes:
-        max_tokens: longest input that may be scored; `render` does not cut, its caller compares.
+        max_tokens: longest input that `render` gives.
         fingerprint: 16 hex digits over template, tokenizer, limit and rules; it goes with a checkpoint.
         special_tokens: the tokenizer's control tokens, which a policy of the same family ends its response with.
 
@@ -47,6 +51,7 @@ class Renderer:
         added = {str(token): id_ for id_, token in tokenizer.added_tokens_decoder.items()}
         self.special_tokens = frozenset(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special)
         self._plain = _without_added_tokens(tokenizer)
+        self._max_chars = max_tokens * max(map(len, tokenizer.get_vocab()))
         self._skeleton = _split_controls(_skeleton_text(tokenizer), added)
         self.fingerprint = self._hash(tokenizer)
         self._check_plain(added)
@@ -72,17 +77,25 @@ class Renderer:
             raise RenderError(f"no tokenizer can be loaded from model_path={model_path!r}: {error}") from error
         return cls(tokenizer, max_tokens)
 
-    def render(self, question: str, answer: str) -> list[int]:
-        """The ids of [user: question, assistant: answer] in the model's own template, end-of-turn token included."""
+    def render(self, question: str, answer: str) -> list[int] | None:
+        """The ids of [user: question, assistant: answer] in the model's own template, end-of-turn token included.
+
+        None where they would be more than `max_tokens`; text of megabytes is not even encoded for that.
+        """
+        if len(question) + len(answer) > self._max_chars:  # no token stands for more characters than the longest one
+            return None
         texts = {_QUESTION: _encodable(question).strip(), _ANSWER: _encodable(answer).strip("\r\n").rstrip()}
-        ids: list[int] = []
-        for piece in self._skeleton:
-            if isinstance(piece, int):
-                ids.append(piece)
-            else:
-                text = _SENTINELS.sub(lambda match: texts[match.group()], piece)
-                ids.extend(self._plain.encode(text, add_special_tokens=False).ids)
-        return ids
+        filled = [
+            piece if isinstance(piece, int) else _SENTINELS.sub(lambda match: texts[match.group()], piece)
+            for piece in self._skeleton
+        ]
+        # A batch is encoded without the interpreter's lock, a single text is not: this runs beside an event loop.
+        encodings = self._plain.encode_batch(
+            [text for text in filled if isinstance(text, str)], add_special_tokens=False
+        )
+        encoded = (encoding.ids for encoding in encodings)
+        ids = [id_ for piece in filled for id_ in ([piece] if isinstance(piece, int) else next(encoded))]
+        return ids if len(ids) <= self.max_tokens else None
 
     def _hash(self, tokenizer: Any) -> str:
         parts = [_RULES, str(self.max_tokens), _skeleton_text(tokenizer), tokenizer.backend_tokenizer.to_str()]
@@ -97,22 +110,26 @@ class Renderer:
 
     def _check_against(self, tokenizer: Any) -> None:
         question, answer = "Add two numbers: a, b.", "Sure.\n\n```python\ndef add(a, b):\n    return a + b\n```"
-        expected = tokenizer.apply_chat_template(_messages(question, answer), tokenize=True, return_dict=False)
-        if self.render(question, answer) != list(expected):
+        expected = list(_template(tokenizer, question, answer, tokenize=True, return_dict=False))
+        if len(expected) <= self.max_tokens and self.render(question, answer) != expected:
             raise RenderError(
                 "this tokenizer splits the rendered template differently from apply_chat_template, so scores would "
                 f"differ from training: {expected} against {self.render(question, answer)}"
             )
 
 
-def _messages(question: str, answer: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+def _template(tokenizer: Any, question: str, answer: str, **options: Any) -> Any:
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    template = tokenizer.get_chat_template()
+    if "strftime_now" in template:
+        template = _FIXED_CLOCK + template
+    return tokenizer.apply_chat_template(messages, chat_template=template, **options)
 
 
 def _skeleton_text(tokenizer: Any) -> str:
     if not tokenizer.chat_template:
         raise RenderError("the tokenizer has no chat template; a reward model is trained with one")
-    text = str(tokenizer.apply_chat_template(_messages(_QUESTION, _ANSWER), tokenize=False))
+    text = str(_template(tokenizer, _QUESTION, _ANSWER, tokenize=False))
     if _SENTINELS.findall(text) != [_QUESTION, _ANSWER]:
         raise RenderError(f"the chat template does not show question and answer once each, in order: {text!r}")
     return text

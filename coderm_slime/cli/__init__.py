@@ -10,6 +10,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from coderm_slime.cli.root import GROUPS, app
 from coderm_slime.errors import CodermError
@@ -45,11 +46,8 @@ def main() -> None:
     try:
         build()()
     except (CodermError, OSError) as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {_escaped(error)}", highlight=False, soft_wrap=True)
+        line = Text.assemble(("error: ", "bold red"), str(error))
+        Console(stderr=True).print(line, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _escaped(error: Exception) -> str:
-    return str(error).replace("[", r"\[")

@@ -1,7 +1,12 @@
 """`coderm score`: a JSONL file of answers in, their verdicts out, with progress and resume."""
 
 import asyncio
+import fcntl
+import hashlib
+import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +14,17 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 from coderm_slime.chat import as_response
 from coderm_slime.cli.root import app
+from coderm_slime.errors import CodermError
 from coderm_slime.records import Candidate, RecordError, ScoredCandidate, append_jsonl, read_jsonl
 from coderm_slime.scoring.scorer import Scorer
 from coderm_slime.settings import RmSettings, load_settings
 
 _ROWS_SHOWN = 20
+_stderr = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 
 @app.command()
@@ -24,51 +32,103 @@ def score(
     answers: Annotated[
         Path, typer.Argument(help="JSONL with `problem` (or `prompt`), `response` (or `program`), `id` if any.")
     ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="JSONL of verdicts; rows already in it are not scored again.")
-    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSONL of verdicts; what is in it is not scored again.")],
     url: Annotated[list[str] | None, typer.Option(help="Reward model server; else coderm.rm.urls.")] = None,
     model_path: Annotated[
-        str | None, typer.Option(help="Tokenizer of the served model; else coderm.rm.model_path.")
+        str | None, typer.Option(help="Folder of the served model; else coderm.rm.model_path.")
     ] = None,
 ) -> None:
     """Score answers with a served reward model.
 
     Rows that cannot be read or scored are named on stderr and left out of OUT: run again to try them again. Exit code
-    1 when there are any.
+    1 when there are any. One OUT is for one model: the server's weights are not compared.
     """
     given = {"urls": url, "model_path": model_path}
     settings = load_settings(options={"rm": {key: value for key, value in given.items() if value}}).rm
-    console = Console(stderr=True)
-    candidates, bad_rows = _read(answers, console)
-    done = {row.id for row in _scored(out)}
-    todo = [candidate for candidate in candidates if candidate.id not in done]
-    outcomes = asyncio.run(_score_all(todo, out, settings, console))
+    candidates, bad_rows = _read(answers)
+    with _alone(out):
+        outcomes = asyncio.run(_score_all(candidates, out, settings))
     summary = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) or "nothing to do"
-    console.print(
-        f"{summary}; {len(candidates) - len(todo)} were done before; {bad_rows} bad rows; {out}", soft_wrap=True
-    )
+    done_before = len(candidates) - outcomes.total()
+    _stderr.print(f"{summary}; {done_before} were done before; {bad_rows} bad rows; {out}")
     Console().print(_table(out))
     if bad_rows or outcomes["abstained"]:
         raise typer.Exit(1)
 
 
-def _read(path: Path, console: Console) -> tuple[list[Candidate], int]:
+def _read(path: Path) -> tuple[list[Candidate], int]:
+    """The file's candidates, each with an id of its own, and the number of rows that are none (they are named)."""
     good, bad = [], 0
     for number, row in enumerate(read_jsonl(path, Candidate), start=1):
         if isinstance(row, RecordError):
             bad += 1
-            console.print(str(row), style="yellow", markup=False, soft_wrap=True)
+            _stderr.print(str(row), style="yellow")
         else:
             good.append(row if row.id else row.model_copy(update={"id": str(number)}))
+    doubled = [id_ for id_, count in Counter(row.id for row in good).items() if count > 1]
+    if doubled:
+        raise CodermError(f"{path}: {len(doubled)} ids stand on several rows, the first is {doubled[0]!r}")
     return good, bad
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold `out` for this run: two writers would tear each other's rows."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CodermError(f"another run is writing {out}; wait for it or name another --out") from None
+        yield
+
+
+async def _score_all(candidates: list[Candidate], out: Path, settings: RmSettings) -> Counter[str]:
+    outcomes: Counter[str] = Counter()
+    slots = asyncio.Semaphore(settings.max_in_flight)
+    async with await Scorer.create(settings) as scorer:
+        basis = json.dumps([scorer.fingerprint, settings.clip, settings.thinking])
+
+        async def judge(candidate: Candidate) -> ScoredCandidate:
+            async with slots:
+                verdict = await scorer.judge(candidate.problem, _response_of(candidate))
+            return ScoredCandidate(id=candidate.id, input_key=_input_key(candidate, basis), verdict=verdict)
+
+        waiting = [asyncio.ensure_future(judge(candidate)) for candidate in _left_to_do(candidates, out, basis)]
+        finished = track(asyncio.as_completed(waiting), "scoring", len(waiting), console=_stderr, disable=not waiting)
+        for future in finished:
+            row = await future
+            outcomes[row.verdict.outcome.value] += 1
+            if row.verdict.score is None:
+                _stderr.print(f"{row.id}: {row.verdict.reason.value}: {row.verdict.detail}")
+            else:
+                append_jsonl(out, [row])
+    return outcomes
+
+
+def _left_to_do(candidates: list[Candidate], out: Path, basis: str) -> list[Candidate]:
+    done = {row.id: row.input_key for row in _scored(out)}
+    for candidate in candidates:
+        if done.get(candidate.id, key := _input_key(candidate, basis)) != key:
+            raise CodermError(
+                f"{out} holds a verdict on {candidate.id!r} that was given to another answer, or under another "
+                "tokenizer, template, limit, clip or thinking rule; name another --out"
+            )
+    return [candidate for candidate in candidates if candidate.id not in done]
+
+
+def _input_key(candidate: Candidate, basis: str) -> str:
+    text = json.dumps([basis, candidate.problem, _response_of(candidate)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _response_of(candidate: Candidate) -> str:
+    return candidate.response if candidate.response is not None else as_response(candidate.program or "")
 
 
 def _scored(out: Path) -> list[ScoredCandidate]:
     """The rows written so far; a torn last row counts as not written."""
-    return (
-        [row for row in read_jsonl(out, ScoredCandidate) if isinstance(row, ScoredCandidate)] if out.exists() else []
-    )
+    return [row for row in read_jsonl(out, ScoredCandidate) if isinstance(row, ScoredCandidate)]
 
 
 def _table(out: Path) -> Table:
@@ -77,36 +137,7 @@ def _table(out: Path) -> Table:
     for row in rows[:_ROWS_SHOWN]:
         verdict = row.verdict
         raw = "" if verdict.raw is None else f"{verdict.raw:.4f}"
-        table.add_row(row.id, f"{verdict.score:.4f}", raw, str(verdict.tokens), verdict.reason.value)
+        table.add_row(Text(row.id), f"{verdict.score:.4f}", raw, str(verdict.tokens), verdict.reason.value)
     if len(rows) > _ROWS_SHOWN:
         table.caption = f"the first {_ROWS_SHOWN}"
     return table
-
-
-def _response_of(candidate: Candidate) -> str:
-    return candidate.response if candidate.response is not None else as_response(candidate.program or "")
-
-
-async def _score_all(todo: list[Candidate], out: Path, settings: RmSettings, console: Console) -> Counter[str]:
-    outcomes: Counter[str] = Counter()
-    slots = asyncio.Semaphore(settings.max_in_flight)
-    if not todo:
-        return outcomes
-    async with await Scorer.create(settings) as scorer:
-
-        async def judge(candidate: Candidate) -> ScoredCandidate:
-            async with slots:
-                verdict = await scorer.judge(candidate.problem, _response_of(candidate))
-            return ScoredCandidate(id=candidate.id, verdict=verdict)
-
-        waiting = [asyncio.ensure_future(judge(candidate)) for candidate in todo]
-        for finished in track(asyncio.as_completed(waiting), "scoring", len(waiting), console=console):
-            row = await finished
-            outcomes[row.verdict.outcome.value] += 1
-            if row.verdict.score is None:
-                console.print(
-                    f"{row.id}: {row.verdict.reason.value}: {row.verdict.detail}", markup=False, soft_wrap=True
-                )
-            else:
-                append_jsonl(out, [row])
-    return outcomes

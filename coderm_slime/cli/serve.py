@@ -8,6 +8,8 @@ import typer
 from coderm_slime.cli.root import app
 from coderm_slime.errors import CodermError
 
+_GOODBYE_S = 5  # requests under way at SIGTERM get this long
+
 
 @app.command()
 def serve(
@@ -31,4 +33,5 @@ def serve(
             f"coderm serve needs the extra 'serve' (pip install 'coderm-slime[serve]'): {error}"
         ) from error
     engine = RewardEngine(model, dtype)
-    uvicorn.run(create_app(engine, str(model)), host=host, port=port, log_level="info", access_log=False)
+    app_ = create_app(engine, str(model))
+    uvicorn.run(app_, host=host, port=port, log_level="info", access_log=False, timeout_graceful_shutdown=_GOODBYE_S)

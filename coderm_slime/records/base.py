@@ -28,4 +28,6 @@ class Record(BaseModel):
         metadata = row.get("metadata", {})
         if not extra or not isinstance(metadata, dict):  # a bad metadata is the field's own error
             return row
+        if both := sorted(extra.keys() & metadata.keys()):
+            raise ValueError(f"{both} stand both in the row and in its metadata")
         return {key: value for key, value in row.items() if key in known} | {"metadata": {**extra, **metadata}}

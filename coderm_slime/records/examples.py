@@ -58,9 +58,12 @@ class Candidate(_ProblemRow):
 
 
 class ScoredCandidate(Record):
-    """A candidate's verdict, under the candidate's id."""
+    """A candidate's verdict, under the candidate's id; `input_key` is a hash of all that the verdict depends on
+    here.
+    """
 
     id: str = Field(min_length=1)
+    input_key: str
     verdict: Verdict
 
 

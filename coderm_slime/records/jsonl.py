@@ -53,7 +53,7 @@ def append_jsonl(path: Path, records: Iterable[Record]) -> None:
 def _parse(path: Path, number: int, line: bytes, kind: type[R]) -> R | RecordError:
     try:
         row = json.loads(line)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or brackets without end
         return RecordError(path, number, f"not a JSON line ({error}); is the file cut off?")
     if not isinstance(row, dict):
         return RecordError(path, number, f"a JSON object is expected, found {type(row).__name__}")
@@ -79,6 +79,6 @@ def _end_last_line(file: BinaryIO) -> None:
     try:
         json.loads(data[start:])
         file.write(b"\n")
-    except (UnicodeDecodeError, json.JSONDecodeError):
+    except (ValueError, RecursionError):
         file.truncate(start)
         file.seek(start)

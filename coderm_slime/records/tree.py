@@ -39,7 +39,7 @@ class SearchTree(Record):
 
     Raises:
         pydantic.ValidationError: the nodes are no tree, a depth is wrong, N is not the sum over the children plus the
-            node's own terminal visits, or Q lies outside [0, N] or is not its children's sum at an inner node.
+            node's own terminal visits, or Q is not its children's sum plus at most 1 a terminal visit.
     """
 
     problem: Problem
@@ -80,7 +80,8 @@ def _check_statistics(node: TreeNode, child_visits: int, child_value: float) -> 
             f"evaluated {node.terminal_visits} times"
         )
     slack = _Q_TOLERANCE * max(node.visits, 1)
-    if node.value > node.visits + slack:
-        raise ValueError(f"node {node.id} has Q={node.value} above N={node.visits}")
-    if not node.terminal_visits and abs(node.value - child_value) > slack:
-        raise ValueError(f"node {node.id} has Q={node.value}, its children sum to {child_value}")
+    if not child_value - slack <= node.value <= child_value + node.terminal_visits + slack:
+        raise ValueError(
+            f"node {node.id} has Q={node.value}, its children sum to {child_value} and its own "
+            f"{node.terminal_visits} evaluations give at most 1 each"
+        )

@@ -7,9 +7,10 @@ at start.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from coderm_slime.http import HttpClient, HttpError
+from coderm_slime.http import HttpClient
 
 _ENDPOINT = "/v1/embeddings"
 _MODEL = "coderm"  # the API demands a name; servers with one model take any
@@ -24,8 +25,8 @@ class RewardModel:
         self._http = http
         self._urls = [url.rstrip("/") + _ENDPOINT for url in urls]
 
-    async def score(self, batch: Sequence[Sequence[int]]) -> list[float]:
-        """The raw logit of every sequence, in order.
+    async def score(self, batch: Sequence[Sequence[int]], deadline_s: float) -> list[float]:
+        """The raw logit of every sequence, in order, within `deadline_s` seconds.
 
         Raises:
             ValueError: a sequence is empty; sent, it would kill an SGLang server.
@@ -36,11 +37,8 @@ class RewardModel:
             return []
         if not all(batch):
             raise ValueError("an empty token sequence cannot be scored")
-        reply = await self._http.post_json(self._urls, {"model": _MODEL, "input": [list(ids) for ids in batch]})
-        try:
-            return _logits(reply, len(batch))
-        except (KeyError, TypeError, ValueError) as error:
-            raise HttpError("bad_reply", self._urls[0], f"{type(error).__name__}: {error}") from error
+        body = {"model": _MODEL, "input": [list(ids) for ids in batch]}
+        return await self._http.post_json(self._urls, body, partial(_logits, count=len(batch)), deadline_s)
 
 
 def _logits(reply: Any, count: int) -> list[float]:

@@ -14,7 +14,8 @@ from coderm_slime.records import Reason, Verdict
 from coderm_slime.scoring.client import RewardModel
 from coderm_slime.settings import RmSettings, SettingsError
 
-# Rendering is a few ms of CPU a sample outside the GIL; more threads than this would fight the trainer for cores.
+# Rendering takes some ms of CPU a sample, without the interpreter's lock; more threads would fight the trainer for
+# cores.
 _RENDER_THREADS = 2
 
 
@@ -28,7 +29,7 @@ class Scorer:
         self._http = HttpClient(
             max_in_flight=settings.max_in_flight,
             attempts=settings.attempts,
-            deadline_s=settings.deadline_s,
+            attempt_s=settings.attempt_s,
             bearer=os.environ.get(settings.api_key_variable),
         )
         self._model = RewardModel(self._http, settings.urls)
@@ -52,6 +53,11 @@ class Scorer:
         renderer = await asyncio.to_thread(Renderer.load, settings.model_path, settings.max_tokens)
         return cls(settings, renderer)
 
+    @property
+    def fingerprint(self) -> str:
+        """What the model's input is made by: `chat.Renderer.fingerprint`."""
+        return self._renderer.fingerprint
+
     async def __aenter__(self) -> "Scorer":
         return self
 
@@ -60,7 +66,7 @@ class Scorer:
 
     async def close(self) -> None:
         """Close connections and threads."""
-        self._threads.shutdown(wait=False)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         await self._http.close()
 
     async def judge(self, question: str, response: str, *, prompt: object = None) -> Verdict:
@@ -78,15 +84,16 @@ class Scorer:
             return Verdict(score=-self._settings.clip, reason=answer.floor)
         loop = asyncio.get_running_loop()
         ids = await loop.run_in_executor(self._threads, self._renderer.render, question, answer.text)
-        if len(ids) > self._settings.max_tokens:
-            detail = f"{len(ids)} tokens, the limit is {self._settings.max_tokens}"
-            return Verdict(score=None, reason=Reason.TOO_LONG, detail=detail, tokens=len(ids))
+        if ids is None:
+            detail = (
+                f"problem and answer render to more than coderm.rm.max_tokens = {self._settings.max_tokens} tokens"
+            )
+            return Verdict(score=None, reason=Reason.TOO_LONG, detail=detail)
+        score, raw, reason, detail = None, None, Reason.SCORED, ""
         try:
-            (logit,) = await self._model.score([ids])
+            (raw,) = await self._model.score([ids], self._settings.deadline_s - (time.perf_counter() - started))
+            score = max(-self._settings.clip, min(self._settings.clip, raw))
         except HttpError as error:
-            reason, detail, score, raw = Reason(error.kind), str(error), None, None
-        else:
-            reason, detail, raw = Reason.SCORED, "", logit
-            score = max(-self._settings.clip, min(self._settings.clip, logit))
+            reason, detail = Reason(error.kind), str(error)
         latency_s = time.perf_counter() - started
         return Verdict(score=score, reason=reason, detail=detail, raw=raw, latency_s=latency_s, tokens=len(ids))

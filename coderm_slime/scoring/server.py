@@ -7,15 +7,17 @@ gives. One thread scores; requests beyond a bound are told to come back (503) ra
 import asyncio
 import logging
 import math
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field, StrictInt
 
 logger = logging.getLogger(__name__)
 
-_MAX_WAITING = 256  # requests; at a CPU's few texts a second, more would only time out in the queue
+MAX_WAITING_TOKENS = 200_000  # minutes of work for a CPU; more would only time out in the queue
 
 
 class Engine(Protocol):
@@ -40,28 +42,40 @@ class EmbeddingsRequest(BaseModel):
 
 def create_app(engine: Engine, model_path: str) -> FastAPI:
     """The application around one engine."""
-    app = FastAPI(title="coderm stand-in reward server", docs_url=None, redoc_url=None, openapi_url=None)
     scoring = ThreadPoolExecutor(1, thread_name_prefix="coderm-score")
-    waiting = 0
+    turn = asyncio.Semaphore(
+        1
+    )  # a request waits here, not in the executor, so that one whose client left can be dropped
+    waiting_tokens = 0
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        scoring.shutdown(wait=False, cancel_futures=True)
+
+    app = FastAPI(title="coderm stand-in reward server", lifespan=lifespan, openapi_url=None)
 
     @app.post("/v1/embeddings")
-    async def embeddings(request: EmbeddingsRequest) -> dict[str, Any]:
-        nonlocal waiting
-        batch = _checked(request.input, engine)
-        if waiting >= _MAX_WAITING:
-            raise HTTPException(503, f"{waiting} requests are waiting", headers={"Retry-After": "1"})
-        waiting += 1
+    async def embeddings(body: EmbeddingsRequest, request: Request) -> dict[str, Any]:
+        nonlocal waiting_tokens
+        batch = _checked(body.input, engine)
+        tokens = sum(map(len, batch))
+        if waiting_tokens and waiting_tokens + tokens > MAX_WAITING_TOKENS:
+            raise HTTPException(503, f"{waiting_tokens} tokens are waiting", headers={"Retry-After": "1"})
+        waiting_tokens += tokens
         try:
-            logits = await asyncio.get_running_loop().run_in_executor(scoring, engine.score, batch)
+            async with turn:
+                if await request.is_disconnected():
+                    raise HTTPException(499, "the client left")
+                logits = await asyncio.get_running_loop().run_in_executor(scoring, engine.score, batch)
         finally:
-            waiting -= 1
+            waiting_tokens -= tokens
         if not all(map(math.isfinite, logits)):
             logger.error("the model gave scores that are not finite: %s", logits)
             raise HTTPException(500, "the model gave a score that is not finite")
         rows = [{"object": "embedding", "index": i, "embedding": [logit]} for i, logit in enumerate(logits)]
-        tokens = sum(map(len, batch))
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return {"object": "list", "data": rows, "model": request.model, "usage": usage}
+        return {"object": "list", "data": rows, "model": body.model, "usage": usage}
 
     @app.get("/health")
     async def health() -> dict[str, str]:

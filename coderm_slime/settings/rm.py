@@ -10,7 +10,7 @@ def _split_commas(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
+Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 
 
 class RmSettings(BaseModel):
@@ -23,11 +23,13 @@ class RmSettings(BaseModel):
         api_key_variable: environment variable that holds the servers' bearer token; the token itself is never a
             setting.
         clip: the reward lies in [-clip, clip] (paper: 4).
-        thinking: whether the policy thinks before it answers. `auto`: a response that holds `<think>` or `</think>`
-            does.
+        thinking: whether a closed thought must come before the answer: `always`, `never`, or `auto`, which demands one
+            where the prompt ends by opening a thought, or the response begins by opening or ever closes one.
         max_tokens: longest rendered input, in tokens; the paper trained with 2,048.
         deadline_s: seconds for one answer's score, all attempts and waiting included.
-        attempts: requests per score at most.
+        attempt_s: seconds for one request, after which the next server is tried.
+        attempts: requests per score at most; with the growing waits between them, ten take about 20 s of a server's
+            restart.
         max_in_flight: requests under way at the same time, over all servers.
     """
 
@@ -40,5 +42,6 @@ class RmSettings(BaseModel):
     thinking: Literal["auto", "always", "never"] = "auto"
     max_tokens: int = Field(default=2048, ge=16)
     deadline_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
-    attempts: int = Field(default=3, ge=1)
+    attempt_s: float = Field(default=20.0, gt=0, allow_inf_nan=False)
+    attempts: int = Field(default=10, ge=1)
     max_in_flight: int = Field(default=64, ge=1)

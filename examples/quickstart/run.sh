@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The path from an answer to its reward, on a CPU: a real 135M model under an untrained head, served over HTTP, asked by
 # the client that slime uses. It shows that the path works. What a head worth having takes comes with training.
-# Usage: run.sh [OUT]    artefacts go to OUT; a second run keeps what is there.
+# Usage: run.sh [OUT]    artefacts go to OUT; a second run keeps the models there.
 set -euo pipefail
 
 out=${1:-outputs/quickstart}
@@ -35,5 +35,6 @@ done
 echo "listening at $url"
 
 echo "== 4/4 scoring answers over HTTP"
+rm -f "$out/verdicts.jsonl" # scored anew each time: the path is what this shows
 coderm score "$here/answers.jsonl" --out "$out/verdicts.jsonl" --url "$url" --model-path "$out/rm-untrained"
 echo "The head is untrained, so these scores mean nothing yet: the path is what this run proves. Artefacts: $out"

@@ -14,6 +14,7 @@ from coderm_slime.chat import (
     as_response,
     final_answer,
     last_user_turn,
+    render,
 )
 from coderm_slime.records import Reason
 from coderm_slime.smollm2 import write_tokenizer
@@ -113,11 +114,11 @@ def rendering(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         tokenizer = tiny.tokenizer(tiny.HEADERS, ("<|begin|>", "<|eot|>", "<|head|>", "<|/head|>"))
     else:
         tokenizer = tiny.tokenizer()
-    return Renderer(tokenizer, 2048), tokenizer
+    return Renderer(tokenizer, 8192), tokenizer
 
 
 @pytest.mark.parametrize(
-    "answer", ["one line", f"Text.\n\n```python\n{CODE}\n```", "été 漢字 🎉 \t tab 12345", "x" * 5000]
+    "answer", ["one line", f"Text.\n\n```python\n{CODE}\n```", "été 漢字 🎉 \t tab 12345", "x" * 1500]
 )
 def test_ordinary_text_renders_as_hugging_face_does(rendering, answer: str) -> None:
     renderer, tokenizer = rendering
@@ -136,8 +137,8 @@ HOSTILE = [
     "SENTINELQUESTION7f3a SENTINELANSWER91bc",
     "lone \ud800 surrogate \udfff",
     "\x00\x01\x7f\ufeff\u202e",
-    "```" * 3000,
-    "a" * 200_000,
+    "```" * 300,
+    "a" * 1500,
 ]
 
 
@@ -162,15 +163,17 @@ def test_hostile_text_is_kept_as_text_not_dropped(rendering) -> None:
     assert f"before {token} after" in tokenizer.decode(ids)
 
 
-def test_the_fingerprint_changes_with_template_tokenizer_and_limit_only() -> None:
+def test_the_fingerprint_changes_with_template_tokenizer_limit_and_rules_only(monkeypatch) -> None:
     base = Renderer(tiny.tokenizer(), 2048)
     others = [
         Renderer(tiny.tokenizer(), 1024),
-        Renderer(tiny.tokenizer(tiny.CHATML.replace("'role'", "'role'").replace("\n' }}", " \n' }}")), 2048),
+        Renderer(tiny.tokenizer(tiny.CHATML.replace("'\n'", "' \n'")), 2048),
         Renderer(tiny.tokenizer(specials=("<|im_start|>", "<|im_end|>", "<|fin|>")), 2048),
     ]
     assert base.fingerprint == Renderer(tiny.tokenizer(), 2048).fingerprint
-    assert len({base.fingerprint, *(other.fingerprint for other in others)}) == 4
+    monkeypatch.setattr(render, "_RULES", "another set of rules")
+    others.append(Renderer(tiny.tokenizer(), 2048))
+    assert len({base.fingerprint, *(other.fingerprint for other in others)}) == 5
 
 
 @pytest.mark.parametrize(
@@ -195,3 +198,37 @@ def test_a_missing_or_slow_tokenizer_is_a_clear_error(tmp_path: Path) -> None:
         Renderer.load(str(tmp_path), 2048)
     with pytest.raises(RenderError, match="no fast tokenizer"):
         Renderer(object(), 2048)
+
+
+def test_a_tokenizer_that_turns_spelt_text_into_a_control_token_is_refused() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"<|im_start|>": 0, "<|im_end|>": 1, "?": 2}, unk_token="?"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    leaky = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<|im_end|>", unk_token="?")
+    leaky.chat_template = tiny.CHATML
+    with pytest.raises(RenderError, match="control token itself"):
+        Renderer(leaky, 2048)
+
+
+def test_a_template_that_asks_for_the_date_is_always_told_the_same_one() -> None:
+    renderer = Renderer(tiny.tokenizer("{{ strftime_now('%d %b %Y') }}" + tiny.CHATML), 2048)
+    assert tiny.tokenizer().decode(renderer.render("q", "a")).startswith("26 Jul 2024")
+
+
+def test_white_space_around_question_and_answer_changes_nothing_but_indentation_stays() -> None:
+    renderer = Renderer(tiny.tokenizer(), 2048)
+    assert renderer.render("\n q \n", "\r\na\n \n") == renderer.render("q", "a")
+    assert renderer.render("q", "  a") != renderer.render("q", "a")
+
+
+def test_an_input_above_the_limit_is_none_and_one_at_the_limit_is_not() -> None:
+    length = len(Renderer(tiny.tokenizer(), 2048).render("q", "answer"))
+    assert len(Renderer(tiny.tokenizer(), length).render("q", "answer")) == length
+    assert Renderer(tiny.tokenizer(), length - 1).render("q", "answer") is None
+
+
+def test_a_broken_program_that_quotes_a_fence_in_its_docstring_is_still_a_program() -> None:
+    program = 'def f(:\n    """\n    ```\n    f()\n    ```\n    """'
+    assert as_response(program) == f"````python\n{program}\n````"

@@ -1,5 +1,6 @@
 """The command line as a user meets it: real processes, exit codes, one clear line for an error, resume."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -91,7 +92,60 @@ def test_score_leaves_out_what_it_could_not_score_and_says_so(tmp_path: Path, to
     assert f"{answers}:3: not a JSON line" in result.stderr
     assert "2 abstained" in result.stderr
     assert "1 bad rows" in result.stderr
-    assert not out.exists()
+    assert out.read_text() == ""
+
+
+def test_score_refuses_an_output_that_belongs_to_other_answers(tmp_path: Path, tokenizer: Path) -> None:
+    answers, out = write_answers(tmp_path / "answers.jsonl", 2), tmp_path / "verdicts.jsonl"
+    with fault_server("ok") as url:
+        options = ("-o", out, "--url", url, "--model-path", tokenizer)
+        assert coderm("score", answers, *options).returncode == 0
+        before = out.read_bytes()
+        other_clip = coderm("score", answers, *options, CODERM_RM__CLIP="1")
+        answers.write_text(answers.read_text().replace("return a + b + 1", "return 0"))
+        other_answer = coderm("score", answers, *options)
+    for result in (other_clip, other_answer):
+        assert result.returncode == 1
+        assert "that was given to another answer" in result.stderr
+    assert out.read_bytes() == before
+
+
+def test_score_refuses_ids_that_stand_twice(tmp_path: Path) -> None:
+    answers = write_answers(tmp_path / "answers.jsonl", 2)
+    answers.write_text(answers.read_text().replace('"a1"', '"a0"'))
+    result = coderm("score", answers, "-o", tmp_path / "out.jsonl")
+    assert (result.returncode, "the first is 'a0'" in result.stderr) == (1, True)
+
+
+def test_two_runs_cannot_write_one_output(tmp_path: Path) -> None:
+    answers, out = write_answers(tmp_path / "answers.jsonl", 1), tmp_path / "out.jsonl"
+    with out.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        result = coderm("score", answers, "-o", out, "--url", "http://127.0.0.1:1", "--model-path", tmp_path)
+    assert (result.returncode, "another run is writing" in result.stderr) == (1, True)
+
+
+def test_an_id_that_looks_like_markup_and_a_line_of_brackets_do_no_harm(tmp_path: Path, tokenizer: Path) -> None:
+    answers, out = tmp_path / "answers.jsonl", tmp_path / "verdicts[b].jsonl"
+    answers.write_text(json.dumps({"id": "task[/b]", "problem": "p", "response": "r"}) + "\n" + "[" * 100_000 + "\n")
+    with fault_server("ok") as url:
+        result = coderm("score", answers, "-o", out, "--url", url, "--model-path", tokenizer)
+    assert result.returncode == 1  # for the bad row
+    assert "task[/b]" in result.stdout
+    assert f"1 scored; 0 were done before; 1 bad rows; {out}" in result.stderr
+
+
+def test_writing_a_model_overwrites_nothing(tmp_path: Path) -> None:
+    mine = tmp_path / "models" / "mine.bin"
+    mine.parent.mkdir()
+    mine.write_text("precious")
+    result = coderm("data", "smollm2", mine.parent)
+    assert (result.returncode, "nothing there is overwritten" in result.stderr) == (1, True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text('{"architectures": ["Qwen2ForCausalLM"]}')
+    result = coderm("data", "smollm2", tmp_path / "other")
+    assert (result.returncode, "not a LlamaForCausalLM" in result.stderr) == (1, True)
+    assert mine.read_text() == "precious"
 
 
 @pytest.mark.parametrize(

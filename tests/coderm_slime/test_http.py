@@ -7,17 +7,25 @@ import time
 
 import aiohttp
 import pytest
+from tenacity import RetryCallState
 
-from coderm_slime.http import HttpClient, HttpError
+from coderm_slime.http import HttpClient, HttpError, _backoff
 from helpers.processes import fault_server
 
 BODY = {"model": "m", "input": [[1, 2, 3]]}
 
 
-def post(urls: list[str], *, attempts: int = 3, deadline_s: float = 10.0) -> object:
-    async def call() -> object:
-        async with HttpClient(max_in_flight=4, attempts=attempts, deadline_s=deadline_s) as client:
-            return await client.post_json([f"{url}/v1/embeddings" for url in urls], BODY)
+def as_it_is(reply: object) -> object:
+    return reply
+
+
+def post(urls: list[str], *, deadline_s: float = 10.0, calls: int = 1, **client: object) -> list:
+    """The replies to `calls` calls, one after the other."""
+
+    async def call() -> list:
+        async with HttpClient(**{"max_in_flight": 4, "attempts": 3, "attempt_s": 10, **client}) as http:
+            addresses = [f"{url}/v1/embeddings" for url in urls]
+            return [await http.post_json(addresses, BODY, as_it_is, deadline_s) for _ in range(calls)]
 
     return asyncio.run(call())
 
@@ -33,7 +41,7 @@ def requests_seen(url: str) -> int:
 @pytest.mark.parametrize("mode", ["500-then-ok", "503-then-ok", "429-then-ok", "drop-then-ok", "html-then-ok"])
 def test_a_passing_failure_is_tried_again(mode: str) -> None:
     with fault_server(mode) as url:
-        assert post([url])["data"][0]["embedding"] == [0.03]
+        assert post([url])[0]["data"][0]["embedding"] == [0.03]
         assert requests_seen(url) == 2
 
 
@@ -71,15 +79,56 @@ def test_a_dead_server_is_unreachable_and_the_next_one_answers() -> None:
         post([gone], attempts=2)
     assert caught.value.kind == "unreachable"
     with fault_server("ok") as alive:
-        assert post([gone, alive])["data"]
+        assert post([gone, alive])[0]["data"]
 
 
 def test_calls_beyond_the_bound_wait_their_turn() -> None:
     async def run(url: str) -> float:
-        async with HttpClient(max_in_flight=2, attempts=1, deadline_s=10) as client:
+        async with HttpClient(max_in_flight=2, attempts=1, attempt_s=10) as client:
             started = time.monotonic()
-            await asyncio.gather(*(client.post_json([f"{url}/v1/embeddings"], BODY) for _ in range(6)))
+            calls = (client.post_json([f"{url}/v1/embeddings"], BODY, as_it_is, 10) for _ in range(6))
+            await asyncio.gather(*calls)
             return time.monotonic() - started
 
     with fault_server("slow") as url:
         assert asyncio.run(run(url)) >= 3 * 0.2  # six requests of 0.2 s, two at a time
+
+
+def test_a_hanging_server_leaves_time_for_the_next_one() -> None:
+    with fault_server("hang") as stuck, fault_server("ok") as alive:
+        started = time.monotonic()
+        assert len(post([stuck, alive], attempt_s=0.3, calls=4)) == 4
+        assert time.monotonic() - started < 5
+
+
+def test_calls_rotate_over_the_servers() -> None:
+    with fault_server("ok") as one, fault_server("ok") as other:
+        post([one, other], calls=6)
+        assert (requests_seen(one), requests_seen(other)) == (3, 3)
+
+
+def test_a_busy_server_is_left_alone_as_long_as_it_asked() -> None:
+    with fault_server("busy-then-ok") as url:
+        started = time.monotonic()
+        post([url])
+        assert time.monotonic() - started >= 1.0
+
+
+def test_the_bearer_token_is_sent_without_the_newline_of_its_file() -> None:
+    with fault_server("auth") as url:
+        assert post([url], bearer="secret\n")[0]["data"]
+        with pytest.raises(HttpError, match="HTTP 401"):
+            post([url])
+
+
+def after(attempts: int) -> RetryCallState:
+    state = RetryCallState(None, None, (), {})
+    state.attempt_number = attempts
+    return state
+
+
+def test_waits_between_attempts_grow_to_seconds_and_differ() -> None:
+    waits = [[_backoff(after(attempts)) for attempts in (1, 8)] for _ in range(50)]
+    assert max(first for first, _ in waits) <= 0.2
+    assert max(late for _, late in waits) > 1.5
+    assert len({late for _, late in waits}) > 40

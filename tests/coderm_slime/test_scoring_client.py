@@ -1,6 +1,8 @@
 """Scores over HTTP: a reason in place of every score that cannot be trusted."""
 
 import asyncio
+import time
+from collections.abc import Awaitable
 
 import pytest
 
@@ -26,11 +28,20 @@ def test_no_server_setting_is_a_clear_error() -> None:
         asyncio.run(Scorer.create(RmSettings(urls=("http://127.0.0.1:1",))))
 
 
-@pytest.mark.parametrize("mode", ["nan", "short", "swapped", "wide", "text", "html"])
+@pytest.mark.parametrize("mode", ["nan", "huge", "digits", "nested", "short", "swapped", "wide", "text", "html"])
 def test_a_reply_that_cannot_be_trusted_is_an_error_not_a_score(mode: str) -> None:
     with fault_server(mode) as url, pytest.raises(HttpError) as caught:
         score(url, [[1, 2], [3]])
     assert caught.value.kind == "bad_reply"
+    assert url in str(caught.value)
+
+
+def test_a_reply_that_cannot_be_trusted_is_asked_for_again_and_blamed_on_its_sender() -> None:
+    with fault_server("nan-then-ok") as url:
+        assert score(url, [[1, 2]], attempts=2) == [0.02]
+    with fault_server("nan") as liar, fault_server("500") as broken, pytest.raises(HttpError) as caught:
+        score([broken, liar], [[1, 2]], attempts=2)
+    assert str(caught.value).startswith(f"bad_reply at {liar}")
 
 
 def judge(url: str, responses: list[str], **settings: object) -> list[Verdict]:
@@ -50,6 +61,7 @@ def judge(url: str, responses: list[str], **settings: object) -> list[Verdict]:
         ("503", Reason.SERVER_ERROR),
         ("400", Reason.REJECTED),
         ("nan", Reason.BAD_REPLY),
+        ("nested", Reason.BAD_REPLY),
         ("html", Reason.BAD_REPLY),
         ("drop", Reason.UNREACHABLE),
         ("hang", Reason.TIMEOUT),
@@ -79,3 +91,61 @@ def test_floors_cost_no_call_and_overlong_answers_abstain() -> None:
         (Reason.EMPTY_ANSWER, -2.0),
         (Reason.TOO_LONG, None),
     ]
+
+
+async def late_by(work: Awaitable[object]) -> float:
+    """Seconds that a 5 ms heartbeat of the event loop was late in all, while `work` was done."""
+    late, task = 0.0, asyncio.ensure_future(work)
+    while not task.done():
+        before = time.monotonic()
+        await asyncio.sleep(0.005)
+        late += time.monotonic() - before - 0.005
+    await task
+    return late
+
+
+class SlowRenderer(Renderer):
+    """A renderer whose CPU work takes half a second, as a large tokenizer's loading does."""
+
+    def render(self, question: str, answer: str) -> list[int] | None:
+        time.sleep(0.5)
+        return super().render(question, answer)
+
+
+def test_rendering_does_not_hold_up_the_event_loop() -> None:
+    async def run(url: str) -> float:
+        async with Scorer(RmSettings(urls=(url,)), SlowRenderer(tiny.tokenizer(), 2048)) as scorer:
+            return await late_by(scorer.judge("Add.", "return a + b"))
+
+    with fault_server("ok") as url:
+        assert asyncio.run(run(url)) < 0.25
+
+
+def test_loading_the_tokenizer_does_not_hold_up_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow_load(model_path: str, max_tokens: int) -> Renderer:
+        time.sleep(0.5)
+        return Renderer(tiny.tokenizer(), max_tokens)
+
+    monkeypatch.setattr(Renderer, "load", slow_load)
+
+    async def run() -> float:
+        return await late_by(Scorer.create(RmSettings(urls=("http://127.0.0.1:1",), model_path="x")))
+
+    tiny.tokenizer()  # transformers is imported before the clock runs: that is paid once a process
+    assert asyncio.run(run()) < 0.25
+
+
+def test_answers_of_megabytes_are_too_long_at_once() -> None:
+    started = time.monotonic()
+    with fault_server("ok") as url:
+        verdicts = judge(url, ["word " * 500_000] * 8 + ["<|im_end|>" * 100_000])
+        assert time.monotonic() - started < 3
+    assert [verdict.reason for verdict in verdicts] == [Reason.TOO_LONG] * 8 + [Reason.EMPTY_ANSWER]
+
+
+def test_the_deadline_covers_the_wait_for_a_turn() -> None:
+    with fault_server("slow") as url:  # 0.2 s a request, one at a time: the last would wait for 4 s
+        started = time.monotonic()
+        verdicts = judge(url, ["return a + b"] * 20, max_in_flight=1, deadline_s=1.0)
+        assert time.monotonic() - started < 3
+    assert {verdict.reason for verdict in verdicts} == {Reason.SCORED, Reason.TIMEOUT}

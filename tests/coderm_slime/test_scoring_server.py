@@ -2,6 +2,11 @@
 
 import asyncio
 import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -30,6 +35,81 @@ def post(url: str, body: object) -> tuple[int, str]:
             return response.status, await response.text()
 
     return asyncio.run(call())
+
+
+class FakeEngine:
+    """A FAKE engine: its scores are lengths, or what it is told; each batch takes `seconds`."""
+
+    max_tokens, vocab_size, architectures = 200_000, 10, ("Fake",)
+
+    def __init__(self, seconds: float = 0.0, scores: list[float] | None = None) -> None:
+        self.seconds, self.scores, self.batches = seconds, scores, 0
+
+    def score(self, batch: list[list[int]]) -> list[float]:
+        self.batches += 1
+        time.sleep(self.seconds)
+        return self.scores or [float(len(ids)) for ids in batch]
+
+
+@contextmanager
+def listening(engine: FakeEngine) -> Iterator[str]:
+    """The URL of the real application around a fake engine, in this process."""
+    import uvicorn
+
+    from coderm_slime.scoring.server import create_app
+
+    config = uvicorn.Config(create_app(engine, "fake"), port=0, log_level="error", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def test_a_score_that_is_not_finite_is_a_server_error() -> None:
+    with listening(FakeEngine(scores=[float("nan")])) as url:
+        status, text = post(url, {"model": "m", "input": [1, 2]})
+    assert (status, "not finite" in text) == (500, True)
+
+
+def test_more_than_can_be_done_soon_is_told_to_come_back() -> None:
+    async def burst(url: str) -> list[tuple[int, str | None]]:
+        async with aiohttp.ClientSession() as session:
+
+            async def one() -> tuple[int, str | None]:
+                body = {"model": "m", "input": [1] * 60_000}
+                async with session.post(f"{url}/v1/embeddings", json=body) as response:
+                    return response.status, response.headers.get("Retry-After")
+
+            return await asyncio.gather(*(one() for _ in range(6)))
+
+    with listening(FakeEngine(seconds=0.3)) as url:
+        assert Counter(asyncio.run(burst(url))) == {(200, None): 3, (503, "1"): 3}  # 200,000 tokens may wait
+
+
+def test_a_request_whose_client_left_is_not_computed() -> None:
+    async def leave(url: str) -> None:
+        timeout = aiohttp.ClientTimeout(total=0.3)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            calls = (session.post(f"{url}/v1/embeddings", json={"model": "m", "input": [1]}) for _ in range(20))
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    engine = FakeEngine(seconds=0.5)
+    with listening(engine) as url:
+        asyncio.run(leave(url))
+        assert post(url, {"model": "m", "input": [1, 2]})[0] == 200
+    assert engine.batches <= 3  # the one under way, perhaps one that had its turn, and the last
+
+
+def test_a_batch_is_cut_by_its_padded_tokens(engine_module) -> None:
+    batch = [[0] * length for length in (5, 5, 5, 8, 20, 50)]
+    groups = engine_module._within_budget(list(range(6)), batch, 40)
+    assert groups == [[0, 1, 2, 3], [4], [5]]  # 4 x 8 fits, a fifth of 20 would not; 50 alone exceeds and goes alone
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

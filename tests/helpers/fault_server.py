@@ -15,6 +15,14 @@ def _row(index: int, logit: object) -> dict:
     return {"object": "embedding", "index": index, "embedding": [logit]}
 
 
+_TEXTS = {
+    "nan": '{"data": [{"object": "embedding", "index": 0, "embedding": [NaN]}]}',
+    "huge": '{"data": [{"object": "embedding", "index": 0, "embedding": [1' + "0" * 400 + "]}]}",
+    "digits": '{"data": [{"object": "embedding", "index": 0, "embedding": [' + "1" * 5000 + "]}]}",
+    "nested": "[" * 100_000,
+}
+
+
 class FaultServer:
     def __init__(self, mode: str) -> None:
         self.modes = mode.split("-then-")
@@ -25,12 +33,16 @@ class FaultServer:
         mode = self.modes[min(self.requests, len(self.modes) - 1)]
         self.requests += 1
         rows = [_row(index, len(ids) / 100) for index, ids in enumerate(batch)]
+        if mode == "busy":
+            return web.Response(status=503, headers={"Retry-After": "1"})
+        if mode == "auth" and request.headers.get("Authorization") != "Bearer secret":
+            return web.Response(status=401)
+        if mode in _TEXTS:
+            return web.Response(text=_TEXTS[mode], content_type="application/json")
         if mode.isdigit():
             return web.Response(status=int(mode), text="told to fail")
         if mode == "html":
             return web.Response(text="<html>a proxy's page</html>", content_type="text/html")
-        if mode == "nan":
-            return web.Response(text='{"data": [{"index": 0, "embedding": [NaN]}]}', content_type="application/json")
         if mode == "hang":
             await asyncio.sleep(3600)
         if mode == "drop":
@@ -40,7 +52,7 @@ class FaultServer:
         if mode == "short":
             rows = rows[:-1]
         if mode == "swapped":
-            rows = [{**row, "index": len(rows) - row["index"]} for row in rows]
+            rows = [{**row, "index": len(rows) - 1 - row["index"]} for row in rows]
         if mode == "wide":
             rows = [{**row, "embedding": [0.1, 0.2]} for row in rows]
         if mode == "text":
