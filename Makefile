@@ -13,7 +13,8 @@ help:
 	@echo "make test-slow    the tests marked slow, too"
 	@echo "make test-core    what the core does without torch"
 	@echo "make test-image   chat and scoring tests under the slime image's transformers and numpy"
-	@echo "make lint         ruff, mypy, shellcheck"
+	@echo "make lint         ruff, mypy, shellcheck; make format mends"
+	@echo "make clean        remove the environments and outputs/"
 
 env:
 	@$(PYTHON) tools/make_env.py "$(VENV)"

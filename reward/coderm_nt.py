@@ -12,7 +12,7 @@ from typing import Any
 
 from coderm_slime.chat import last_user_turn
 from coderm_slime.errors import CodermError
-from coderm_slime.records import Verdict
+from coderm_slime.records import REASONS, Verdict
 from coderm_slime.scoring.scorer import Scorer
 from coderm_slime.settings import RmSettings, load_settings
 
@@ -82,7 +82,7 @@ async def _open(settings: RmSettings) -> AsyncGenerator[Scorer, None]:
 def _number(verdict: Verdict) -> float:
     if verdict.score is None:
         raise RewardUnavailable(
-            f"a sample could not be scored: {verdict.reason.value}: {verdict.detail}. "
-            "Check the servers in coderm.rm.urls"
+            f"a sample could not be scored ({verdict.reason.value}): {verdict.detail}. "
+            f"{REASONS[verdict.reason].remedy}"
         )
     return verdict.score

@@ -19,20 +19,17 @@ from tools.make_env import cuda_packages, refuse_cuda_build, stamp_of, usable
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def report(*names: str) -> dict:
-    return {"install": [{"metadata": {"name": name}} for name in names]}
-
-
 @pytest.mark.parametrize(
-    ("names", "found"),
+    ("needs", "found"),
     [
-        (("torch", "sympy", "filelock"), []),
-        (("torch", "nvidia-cublas-cu12", "triton"), ["nvidia-cublas-cu12"]),
-        (("torch", "cuda-toolkit", "NVIDIA-cudnn-cu13"), ["cuda-toolkit", "nvidia-cudnn-cu13"]),
+        (["filelock", "sympy>=1.13.3", "nvidia-ml-py; extra == 'monitor'"], []),
+        (["nvidia-cublas-cu12==12.8; platform_system == 'Linux'", "triton==3.4"], ["nvidia-cublas-cu12"]),
+        (["cuda-toolkit[cublas]==13.0", "NVIDIA-cudnn-cu13"], ["cuda-toolkit", "nvidia-cudnn-cu13"]),
     ],
 )
-def test_cuda_libraries_are_found_in_a_resolution(names: tuple[str, ...], found: list[str]) -> None:
-    assert cuda_packages(report(*names)) == found
+def test_a_cuda_build_is_told_by_what_torch_asks_for(needs: list[str], found: list[str]) -> None:
+    assert cuda_packages({"install": [{"metadata": {"name": "torch", "requires_dist": needs}}]}) == found
+    assert cuda_packages({"install": [{"metadata": {"name": "torch"}}]}) == []
 
 
 def test_the_stamp_changes_with_what_the_environment_is_made_from(tmp_path: Path) -> None:

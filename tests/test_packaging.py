@@ -38,7 +38,7 @@ def test_version_is_the_same_in_changelog_and_citation() -> None:
 def test_the_readme_documents_every_reason_with_its_outcome() -> None:
     readme = (ROOT / "README.md").read_text()
     for reason, facts in REASONS.items():
-        assert f"| `{reason.value}` | {facts.outcome.value} | {facts.meaning} |" in readme
+        assert f"| `{reason.value}` | {facts.outcome.value} | {facts.meaning} | {facts.remedy} |" in readme
 
 
 def test_the_readme_documents_every_setting() -> None:

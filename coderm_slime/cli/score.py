@@ -19,11 +19,12 @@ from rich.text import Text
 from coderm_slime.chat import as_response
 from coderm_slime.cli.root import app
 from coderm_slime.errors import CodermError
-from coderm_slime.records import Candidate, RecordError, ScoredCandidate, append_jsonl, read_jsonl
+from coderm_slime.records import REASONS, Candidate, RecordError, ScoredCandidate, append_jsonl, read_jsonl
 from coderm_slime.scoring.scorer import Scorer
 from coderm_slime.settings import RmSettings, load_settings
 
 _ROWS_SHOWN = 20
+_GIVE_UP_AFTER = 8  # answers of which none could be scored: the server is down, or not one
 _stderr = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -37,21 +38,29 @@ def score(
     model_path: Annotated[
         str | None, typer.Option(help="Folder of the served model; else coderm.rm.model_path.")
     ] = None,
+    in_flight: Annotated[int, typer.Option(min=1, help="Answers at a time: 4 suit a CPU, 64 a GPU server.")] = 4,
 ) -> None:
     """Score answers with a served reward model.
 
-    Rows that cannot be read or scored are named on stderr and left out of OUT: run again to try them again. Exit code
-    1 when there are any. One OUT is for one model: the server's weights are not compared.
+    Rows that cannot be read or scored are named on stderr and left out of OUT: run again to try them again. The exit
+    code is 1 when there are any. One OUT is for one model: the server's weights are not compared.
     """
-    given = {"urls": url, "model_path": model_path}
+    given = {"urls": url, "model_path": model_path, "max_in_flight": in_flight}
     settings = load_settings(options={"rm": {key: value for key, value in given.items() if value}}).rm
     candidates, bad_rows = _read(answers)
-    with _alone(out):
-        outcomes = asyncio.run(_score_all(candidates, out, settings))
+    outcomes: Counter[str] = Counter()
+    with _alone(answers, out):
+        try:
+            asyncio.run(_score_all(candidates, out, settings, outcomes))
+        except KeyboardInterrupt:
+            _stderr.print(
+                f"interrupted; {outcomes['scored'] + outcomes['floor']} new verdicts are in {out}, run again"
+            )
+            raise
     summary = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) or "nothing to do"
     done_before = len(candidates) - outcomes.total()
     _stderr.print(f"{summary}; {done_before} were done before; {bad_rows} bad rows; {out}")
-    Console().print(_table(out))
+    _show(out)
     if bad_rows or outcomes["abstained"]:
         raise typer.Exit(1)
 
@@ -72,10 +81,12 @@ def _read(path: Path) -> tuple[list[Candidate], int]:
 
 
 @contextmanager
-def _alone(out: Path) -> Iterator[None]:
+def _alone(answers: Path, out: Path) -> Iterator[None]:
     """Hold `out` for this run: two writers would tear each other's rows."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("ab") as file:
+        if out.samefile(answers):
+            raise CodermError(f"--out names the answers' own file, {answers}")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -83,27 +94,40 @@ def _alone(out: Path) -> Iterator[None]:
         yield
 
 
-async def _score_all(candidates: list[Candidate], out: Path, settings: RmSettings) -> Counter[str]:
-    outcomes: Counter[str] = Counter()
+async def _score_all(candidates: list[Candidate], out: Path, settings: RmSettings, outcomes: Counter[str]) -> None:
     slots = asyncio.Semaphore(settings.max_in_flight)
     async with await Scorer.create(settings) as scorer:
         basis = json.dumps([scorer.fingerprint, settings.clip, settings.thinking])
 
         async def judge(candidate: Candidate) -> ScoredCandidate:
             async with slots:
-                verdict = await scorer.judge(candidate.problem, _response_of(candidate))
+                bare = candidate.program is not None
+                thinking = "never" if bare else settings.thinking
+                verdict = await scorer.judge(candidate.problem, _response_of(candidate), thinking=thinking)
             return ScoredCandidate(id=candidate.id, input_key=_input_key(candidate, basis), verdict=verdict)
 
         waiting = [asyncio.ensure_future(judge(candidate)) for candidate in _left_to_do(candidates, out, basis)]
         finished = track(asyncio.as_completed(waiting), "scoring", len(waiting), console=_stderr, disable=not waiting)
-        for future in finished:
-            row = await future
-            outcomes[row.verdict.outcome.value] += 1
-            if row.verdict.score is None:
-                _stderr.print(f"{row.id}: {row.verdict.reason.value}: {row.verdict.detail}")
-            else:
-                append_jsonl(out, [row])
-    return outcomes
+        try:
+            for future in finished:
+                _keep(await future, out, outcomes)
+        finally:  # the server's connections close next: nothing may still want one
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _keep(row: ScoredCandidate, out: Path, outcomes: Counter[str]) -> None:
+    outcomes[row.verdict.outcome.value] += 1
+    if row.verdict.score is not None:
+        append_jsonl(out, [row])
+        return
+    _stderr.print(f"{row.id}: {row.verdict.detail}")
+    if outcomes["abstained"] >= _GIVE_UP_AFTER and outcomes["abstained"] == outcomes.total():
+        remedy = REASONS[row.verdict.reason].remedy
+        raise CodermError(
+            f"not one of the first {_GIVE_UP_AFTER} answers could be scored, so this run stops: {remedy}"
+        )
 
 
 def _left_to_do(candidates: list[Candidate], out: Path, basis: str) -> list[Candidate]:
@@ -127,11 +151,21 @@ def _response_of(candidate: Candidate) -> str:
 
 
 def _scored(out: Path) -> list[ScoredCandidate]:
-    """The rows written so far; a torn last row counts as not written."""
-    return [row for row in read_jsonl(out, ScoredCandidate) if isinstance(row, ScoredCandidate)]
+    """The rows written so far; the torn last row of a killed run counts as not written.
+
+    Raises:
+        CodermError: the file holds something else, which appending would spoil.
+    """
+    rows = list(read_jsonl(out, ScoredCandidate))
+    data = out.read_bytes()
+    torn = not data.endswith(b"\n") and data[data.rfind(b"\n") + 1 :].startswith(b'{"')
+    foreign = [row for row in (rows[:-1] if torn else rows) if isinstance(row, RecordError)]
+    if foreign:
+        raise CodermError(f"--out names a file that is no list of verdicts: {foreign[0]}")
+    return [row for row in rows if isinstance(row, ScoredCandidate)]
 
 
-def _table(out: Path) -> Table:
+def _show(out: Path) -> None:
     rows = sorted(_scored(out), key=lambda row: row.id)
     table = Table("id", "score", "logit", "tokens", "reason", title=f"{len(rows)} verdicts")
     for row in rows[:_ROWS_SHOWN]:
@@ -140,4 +174,5 @@ def _table(out: Path) -> Table:
         table.add_row(Text(row.id), f"{verdict.score:.4f}", raw, str(verdict.tokens), verdict.reason.value)
     if len(rows) > _ROWS_SHOWN:
         table.caption = f"the first {_ROWS_SHOWN}"
-    return table
+    if rows:
+        Console().print(table)

@@ -1,5 +1,6 @@
 """`coderm serve`: the CPU stand-in server."""
 
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -29,9 +30,16 @@ def serve(
         from coderm_slime.scoring.engine import RewardEngine
         from coderm_slime.scoring.server import create_app
     except ImportError as error:
-        raise CodermError(
-            f"coderm serve needs the extra 'serve' (pip install 'coderm-slime[serve]'): {error}"
-        ) from error
-    engine = RewardEngine(model, dtype)
-    app_ = create_app(engine, str(model))
-    uvicorn.run(app_, host=host, port=port, log_level="info", access_log=False, timeout_graceful_shutdown=_GOODBYE_S)
+        raise CodermError(f"coderm serve needs the extra 'serve' (torch, fastapi, uvicorn): {error}") from error
+    with _bound(host, port) as listener:  # before the model is loaded: a taken port is known at once
+        app_ = create_app(RewardEngine(model, dtype), str(model))
+        typer.echo(f"serving {model} at http://{host}:{listener.getsockname()[1]}")
+        config = uvicorn.Config(app_, log_level="warning", access_log=False, timeout_graceful_shutdown=_GOODBYE_S)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise CodermError(f"cannot listen on {host}:{port}: {error.strerror}; --port 0 takes a free one") from error

@@ -46,7 +46,7 @@ class Candidate(_ProblemRow):
     number.
     """
 
-    id: str = ""
+    id: str = Field(default="", coerce_numbers_to_str=True)
     response: str | None = None
     program: str | None = None
 

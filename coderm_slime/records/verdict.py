@@ -35,22 +35,40 @@ class Reason(str, Enum):
 
 
 class ReasonFacts(NamedTuple):
-    """The documented meaning of a reason."""
+    """The documented meaning of a reason, and what to do where it comes often."""
 
     outcome: Outcome
     meaning: str
+    remedy: str = ""
 
 
+_SCORED, _FLOOR, _ABSTAINED = Outcome.SCORED, Outcome.FLOOR, Outcome.ABSTAINED
 REASONS: dict[Reason, ReasonFacts] = {
-    Reason.SCORED: ReasonFacts(Outcome.SCORED, "the reward model's logit, clipped"),
-    Reason.UNCLOSED_THOUGHT: ReasonFacts(Outcome.FLOOR, "a thinking model never closed its thought; no call is made"),
-    Reason.EMPTY_ANSWER: ReasonFacts(Outcome.FLOOR, "nothing is left of the answer; no call is made"),
-    Reason.TOO_LONG: ReasonFacts(Outcome.ABSTAINED, "problem and answer exceed the reward model's `max_tokens`"),
-    Reason.TIMEOUT: ReasonFacts(Outcome.ABSTAINED, "no reply within `deadline_s`, all attempts included"),
-    Reason.UNREACHABLE: ReasonFacts(Outcome.ABSTAINED, "no connection, or it broke off"),
-    Reason.SERVER_ERROR: ReasonFacts(Outcome.ABSTAINED, "HTTP 5xx or 429 on every attempt"),
-    Reason.REJECTED: ReasonFacts(Outcome.ABSTAINED, "HTTP 4xx: the request itself is refused, so it is not repeated"),
-    Reason.BAD_REPLY: ReasonFacts(Outcome.ABSTAINED, "no JSON, wrong count or order, or a score that is not finite"),
+    Reason.SCORED: ReasonFacts(_SCORED, "the reward model's logit, clipped"),
+    Reason.UNCLOSED_THOUGHT: ReasonFacts(
+        _FLOOR, "a thinking model never closed its thought; no call is made", "allow longer responses"
+    ),
+    Reason.EMPTY_ANSWER: ReasonFacts(_FLOOR, "nothing is left of the answer; no call is made"),
+    Reason.TOO_LONG: ReasonFacts(
+        _ABSTAINED, "problem and answer exceed `rm.max_tokens`", "limit the response length, or raise it"
+    ),
+    Reason.TIMEOUT: ReasonFacts(
+        _ABSTAINED,
+        "no reply within `rm.deadline_s`, all attempts included",
+        "a busy server: lower `rm.max_in_flight` or raise `rm.deadline_s`",
+    ),
+    Reason.UNREACHABLE: ReasonFacts(_ABSTAINED, "no connection, or it broke off", "check `rm.urls` and the server"),
+    Reason.SERVER_ERROR: ReasonFacts(_ABSTAINED, "HTTP 5xx or 429 on every attempt", "read the server's log"),
+    Reason.REJECTED: ReasonFacts(
+        _ABSTAINED,
+        "HTTP 4xx: the request itself is refused, so it is not repeated",
+        "check that `rm.urls` serves a reward model, and the token in `rm.api_key_variable`",
+    ),
+    Reason.BAD_REPLY: ReasonFacts(
+        _ABSTAINED,
+        "no JSON, wrong count or order, or a score that is not finite",
+        "check that `rm.urls` serves the checkpoint in `rm.model_path`",
+    ),
 }
 
 

@@ -60,8 +60,14 @@ class RewardEngine:
 
 def _load(model_path: Path, dtype: str) -> Any:
     if not (model_path / "config.json").is_file():
-        raise EngineError(f"{model_path} holds no config.json; a Hugging Face model folder is needed")
+        missing = "holds no config.json" if model_path.is_dir() else "is no folder"
+        raise EngineError(f"{model_path} {missing}; a Hugging Face model folder is needed")
     config = AutoConfig.from_pretrained(model_path)
+    architecture = (config.architectures or ["of unknown architecture"])[0]
+    if not architecture.endswith("ForSequenceClassification"):
+        raise EngineError(
+            f"{model_path} is a {architecture}; a reward model is a …ForSequenceClassification of one label"
+        )
     if config.num_labels != 1:
         raise EngineError(f"{model_path} has num_labels={config.num_labels}; a reward model has 1")
     model, report = AutoModelForSequenceClassification.from_pretrained(

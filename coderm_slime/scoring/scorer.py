@@ -12,7 +12,7 @@ from coderm_slime.chat import Renderer, final_answer
 from coderm_slime.http import HttpClient, HttpError
 from coderm_slime.records import Reason, Verdict
 from coderm_slime.scoring.client import RewardModel
-from coderm_slime.settings import RmSettings, SettingsError
+from coderm_slime.settings import RmSettings, SettingsError, Thinking
 
 # Rendering takes some ms of CPU a sample, without the interpreter's lock; more threads would fight the trainer for
 # cores.
@@ -69,17 +69,21 @@ class Scorer:
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._http.close()
 
-    async def judge(self, question: str, response: str, *, prompt: object = None) -> Verdict:
+    async def judge(
+        self, question: str, response: str, *, prompt: object = None, thinking: Thinking | None = None
+    ) -> Verdict:
         """The verdict on one response. Never raises for what a server or a policy did: that is a verdict too.
 
         Args:
             question: the problem, as `chat.last_user_turn` finds it.
             response: the policy's text, thought and stop tokens included.
             prompt: what the policy read, for telling a thinking policy.
+            thinking: another rule than the settings' own; `never` for a bare program, which holds no thought.
         """
         started = time.perf_counter()
         stop_tokens = self._renderer.special_tokens
-        answer = final_answer(response, prompt=prompt, thinking=self._settings.thinking, stop_tokens=stop_tokens)
+        thinking = thinking or self._settings.thinking
+        answer = final_answer(response, prompt=prompt, thinking=thinking, stop_tokens=stop_tokens)
         if answer.floor is not None:
             return Verdict(score=-self._settings.clip, reason=answer.floor)
         loop = asyncio.get_running_loop()

@@ -18,12 +18,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from coderm_slime.errors import CodermError
-from coderm_slime.settings.rm import RmSettings
+from coderm_slime.settings.rm import RmSettings, Thinking
 
 ENV_PREFIX = "CODERM_"
 CONFIG_VARIABLE = "CODERM_CONFIG"
 
-__all__ = ["RmSettings", "Settings", "SettingsError", "load_settings"]
+__all__ = ["RmSettings", "Settings", "SettingsError", "Thinking", "load_settings"]
 
 
 class SettingsError(CodermError):
@@ -76,12 +76,20 @@ def _read_yaml(path: Path) -> Any:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    likely_typos = {f"{ENV_PREFIX}{path}".upper().replace(".", "_"): path for path in _all_keys()}
     tree: dict[str, dict[str, Any]] = {}
     for name, value in environ.items():
+        if path := likely_typos.get(name):
+            right = f"{ENV_PREFIX}{path}".upper().replace(".", "__")
+            raise SettingsError(f"the variable {name} sets nothing; the setting {path} is {right}, two underscores")
         section, separator, key = name.removeprefix(ENV_PREFIX).partition("__")
         if name.startswith(ENV_PREFIX) and separator:
             tree.setdefault(section.lower(), {})[key.lower()] = value
     return tree
+
+
+def _all_keys() -> list[str]:
+    return [f"{section}.{key}" for section in Settings.model_fields for key in _known_keys((section,))]
 
 
 def _overlay(base: Mapping[str, Any], over: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+Thinking = Literal["auto", "always", "never"]
 
 
 def _split_commas(value: Any) -> Any:
@@ -10,7 +12,14 @@ def _split_commas(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
+def _base_address(url: str) -> str:
+    url = url.rstrip("/")
+    if url.endswith(("/v1", "/v1/embeddings")):
+        raise ValueError("give the server's base address, without /v1")
+    return url
+
+
+Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$"), AfterValidator(_base_address)]
 
 
 class RmSettings(BaseModel):
@@ -39,7 +48,7 @@ class RmSettings(BaseModel):
     model_path: str | None = None
     api_key_variable: str = "CODERM_RM_API_KEY"
     clip: float = Field(default=4.0, gt=0, allow_inf_nan=False)
-    thinking: Literal["auto", "always", "never"] = "auto"
+    thinking: Thinking = "auto"
     max_tokens: int = Field(default=2048, ge=16)
     deadline_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     attempt_s: float = Field(default=20.0, gt=0, allow_inf_nan=False)

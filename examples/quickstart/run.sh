@@ -26,7 +26,7 @@ coderm serve --model "$out/rm-untrained" --port 0 >"$out/server.log" 2>&1 &
 server_pid=$!
 url=
 for _ in $(seq 300); do
-  url=$(sed -n 's/.*Uvicorn running on \(http:[^ ]*\).*/\1/p' "$out/server.log")
+  url=$(sed -n 's/^serving .* at \(http:[^ ]*\)$/\1/p' "$out/server.log")
   [[ -n $url ]] && break
   kill -0 "$server_pid" 2>/dev/null || { cat "$out/server.log" >&2; exit 1; }
   sleep 0.2

@@ -3,8 +3,11 @@
 import fcntl
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -88,7 +91,7 @@ def test_score_leaves_out_what_it_could_not_score_and_says_so(tmp_path: Path, to
     with fault_server("500") as url:
         result = coderm("score", answers, "-o", out, "--url", url, "--model-path", tokenizer, CODERM_RM__ATTEMPTS="1")
     assert result.returncode == 1
-    assert "a0: server_error" in result.stderr
+    assert "a0: server_error at http" in result.stderr
     assert f"{answers}:3: not a JSON line" in result.stderr
     assert "2 abstained" in result.stderr
     assert "1 bad rows" in result.stderr
@@ -108,6 +111,58 @@ def test_score_refuses_an_output_that_belongs_to_other_answers(tmp_path: Path, t
         assert result.returncode == 1
         assert "that was given to another answer" in result.stderr
     assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["my notes", "my notes\n", '{"id": "1", "problem": "p"}\n'])
+def test_score_spoils_no_file_that_is_no_list_of_verdicts(tmp_path: Path, tokenizer: Path, content: str) -> None:
+    answers, out = write_answers(tmp_path / "answers.jsonl", 1), tmp_path / "notes.txt"
+    out.write_text(content)
+    for target in (out, answers):
+        before = target.read_text()
+        result = coderm("score", answers, "-o", target, "--url", "http://127.0.0.1:1", "--model-path", tokenizer)
+        assert (result.returncode, "--out names" in result.stderr) == (1, True)
+        assert target.read_text() == before
+
+
+def test_score_stops_where_nothing_can_be_scored_and_says_what_to_check(tmp_path: Path, tokenizer: Path) -> None:
+    answers = write_answers(tmp_path / "answers.jsonl", 100)
+    options = ("--url", "http://127.0.0.1:1", "--model-path", tokenizer)
+    result = coderm("score", answers, "-o", tmp_path / "out.jsonl", *options, CODERM_RM__ATTEMPTS="1")
+    assert result.returncode == 1
+    assert "not one of the first 8" in result.stderr
+    assert "check `rm.urls`" in result.stderr
+    assert result.stderr.count("unreachable at") < 16
+
+
+def test_an_interrupted_score_keeps_what_it_has_and_ends_in_one_line(tmp_path: Path, tokenizer: Path) -> None:
+    answers, out = write_answers(tmp_path / "answers.jsonl", 200), tmp_path / "out.jsonl"
+    with fault_server("slow") as url:
+        command = ["score", str(answers), "-o", str(out), "--url", url, "--model-path", str(tokenizer)]
+        process = subprocess.Popen([sys.executable, "-m", "coderm_slime", *command], stderr=subprocess.PIPE, text=True)
+        while not (out.exists() and out.stat().st_size):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "new verdicts are in" in stderr
+    assert "Traceback" not in stderr
+    assert all(json.loads(line)["verdict"]["reason"] == "scored" for line in out.read_text().splitlines())
+
+
+def test_a_bare_program_is_never_asked_for_a_thought(tmp_path: Path, tokenizer: Path) -> None:
+    answers, out = write_answers(tmp_path / "answers.jsonl", 1), tmp_path / "out.jsonl"
+    answers.write_text(answers.read_text() + json.dumps({"id": 7, "problem": "p", "response": "no thought"}) + "\n")
+    with fault_server("ok") as url:
+        coderm("score", answers, "-o", out, "--url", url, "--model-path", tokenizer, CODERM_RM__THINKING="always")
+    reasons = {row["id"]: row["verdict"]["reason"] for row in map(json.loads, out.read_text().splitlines())}
+    assert reasons == {"a0": "scored", "7": "unclosed_thought"}
+
+
+@pytest.mark.torch
+def test_a_taken_port_is_known_before_the_model_is_loaded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = coderm("serve", "--model", "/no/model", "--port", taken.getsockname()[1])
+    assert (result.returncode, "--port 0 takes a free one" in result.stderr) == (1, True)
 
 
 def test_score_refuses_ids_that_stand_twice(tmp_path: Path) -> None:
@@ -158,7 +213,7 @@ def test_writing_a_model_overwrites_nothing(tmp_path: Path) -> None:
             ("score", "{answers}", "-o", "{out}", "--url", "http://h", "--model-path", "/no/model"),
             "model_path='/no/model'",
         ),
-        pytest.param(("serve", "--model", "/no/model"), "/no/model holds no config.json", marks=pytest.mark.torch),
+        pytest.param(("serve", "--model", "/no/model"), "/no/model is no folder", marks=pytest.mark.torch),
     ],
 )
 def test_a_user_error_is_one_clear_line_and_exit_code_1(

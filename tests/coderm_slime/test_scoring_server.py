@@ -180,6 +180,10 @@ def test_the_server_takes_one_sequence_as_a_flat_list(served: str) -> None:
 def test_a_checkpoint_that_is_no_reward_model_is_refused(tmp_path: Path, engine_module) -> None:
     with pytest.raises(engine_module.EngineError, match=r"config\.json"):
         engine_module.RewardEngine(tmp_path)
+    (tmp_path / "lm").mkdir()
+    (tmp_path / "lm" / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
+    with pytest.raises(engine_module.EngineError, match="is a LlamaForCausalLM"):
+        engine_module.RewardEngine(tmp_path / "lm")
     with pytest.raises(engine_module.EngineError, match="num_labels=3"):
         engine_module.RewardEngine(tiny.reward_model(tmp_path / "three", "llama", num_labels=3))
 

@@ -21,7 +21,7 @@ def fault_server(mode: str) -> Iterator[str]:
 def coderm_serve(model: Path) -> Iterator[str]:
     """The URL of a real `coderm serve` of `model`."""
     command = [sys.executable, "-m", "coderm_slime", "serve", "--model", str(model), "--port", "0"]
-    with _running(command, r"Uvicorn running on (http://\S+)") as url:
+    with _running(command, r"serving .* at (http://\S+)") as url:
         yield url
 
 
