@@ -98,8 +98,8 @@ class Renderer:
         return ids if len(ids) <= self.max_tokens else None
 
     def _hash(self, tokenizer: Any) -> str:
-        parts = [_RULES, str(self.max_tokens), _skeleton_text(tokenizer), tokenizer.backend_tokenizer.to_str()]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        parts = [_RULES, self.max_tokens, _skeleton_text(tokenizer), _state_of(tokenizer)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def _check_plain(self, added: dict[str, int]) -> None:
         leaks = [
@@ -144,13 +144,20 @@ def _split_controls(text: str, added: dict[str, int]) -> tuple[int | str, ...]:
     return tuple(added.get(piece, piece) for piece in pieces if piece)
 
 
+def _state_of(tokenizer: Any) -> dict[str, Any]:
+    """What the fast tokenizer does to text, without the truncation and padding that its last call or its file left
+    on.
+    """
+    state: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
+    return state | {"truncation": None, "padding": None}
+
+
 def _without_added_tokens(tokenizer: Any) -> Any:
     """A copy of the fast tokenizer to which every text is plain text."""
     from tokenizers import Tokenizer
 
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
-    state["added_tokens"] = []
-    state["post_processor"] = None  # it would add BOS and EOS; the template writes its own
+    # The post-processor would add BOS and EOS; the template writes its own.
+    state = _state_of(tokenizer) | {"added_tokens": [], "post_processor": None}
     return Tokenizer.from_str(json.dumps(state))
 
 

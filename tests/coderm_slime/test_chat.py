@@ -232,3 +232,14 @@ def test_an_input_above_the_limit_is_none_and_one_at_the_limit_is_not() -> None:
 def test_a_broken_program_that_quotes_a_fence_in_its_docstring_is_still_a_program() -> None:
     program = 'def f(:\n    """\n    ```\n    f()\n    ```\n    """'
     assert as_response(program) == f"````python\n{program}\n````"
+
+
+def test_truncation_and_padding_left_on_the_tokenizer_change_nothing(tmp_path: Path) -> None:
+    fast = tiny.tokenizer()
+    fast.backend_tokenizer.enable_truncation(8)
+    fast.backend_tokenizer.enable_padding(length=64)
+    fast.save_pretrained(tmp_path)
+    left_on, plain = Renderer.load(str(tmp_path), 2048), Renderer(tiny.tokenizer(), 2048)
+    answer = "def add(a, b):\n    return a + b\n" * 3
+    assert left_on.render("q", answer) == plain.render("q", answer)
+    assert left_on.fingerprint == plain.fingerprint
