@@ -134,11 +134,21 @@ def test_score_stops_where_nothing_can_be_scored_and_says_what_to_check(tmp_path
     assert result.stderr.count("unreachable at") < 16
 
 
+def _heed_interrupts() -> None:
+    """A test run in the background of a script inherits SIGINT ignored; a user's terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_score_keeps_what_it_has_and_ends_in_one_line(tmp_path: Path, tokenizer: Path) -> None:
     answers, out = write_answers(tmp_path / "answers.jsonl", 200), tmp_path / "out.jsonl"
     with fault_server("slow") as url:
         command = ["score", str(answers), "-o", str(out), "--url", url, "--model-path", str(tokenizer)]
-        process = subprocess.Popen([sys.executable, "-m", "coderm_slime", *command], stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "coderm_slime", *command],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_heed_interrupts,
+        )
         while not (out.exists() and out.stat().st_size):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
