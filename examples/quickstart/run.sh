@@ -22,7 +22,8 @@ echo "== 2/4 a small real model: SmolLM2-135M-Instruct"
 coderm data smollm2 "$out/smollm2" --reward-model "$out/rm-untrained"
 
 echo "== 3/4 serving it on this machine"
-coderm serve --model "$out/rm-untrained" --port 0 >"$out/server.log" 2>&1 &
+: >"$out/server.log" # before the server starts: the last run's address in it must not be taken for this one's
+coderm serve --model "$out/rm-untrained" --port 0 >>"$out/server.log" 2>&1 &
 server_pid=$!
 url=
 for _ in $(seq 300); do
