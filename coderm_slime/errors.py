@@ -2,6 +2,4 @@
 
 
 class CodermError(Exception):
-    """Something outside is wrong: a setting, a file, a checkpoint, a server. The text says what, which value, what to
-    do.
-    """
+    """A setting, a file, a checkpoint or a server is wrong; the text says what, which value, what to do."""

@@ -28,8 +28,7 @@ class RewardUnavailable(CodermError):
 
 
 async def reward(args: Any, sample: Any) -> Any:
-    """The reward of one sample in [-clip, clip]; a list for a list, nested as slime's custom generate functions nest
-    it.
+    """The reward of one sample in [-clip, clip]; a list, however nested, gives a list of the same shape.
 
     The verdict behind the number is written to `sample.metadata["coderm"]`.
 

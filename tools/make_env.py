@@ -84,11 +84,12 @@ def main() -> None:
     stamp, wanted = options.venv / "coderm.stamp", stamp_of(options.extras, options.constraint)
     if stamp.is_file() and stamp.read_text() == wanted:
         return
+    is_venv = (options.venv / "pyvenv.cfg").exists()
+    if options.venv.exists() and not is_venv and (options.venv.is_file() or any(options.venv.iterdir())):
+        sys.exit(f"{options.venv} is no virtual environment and not empty; name another (make VENV=…)")
     stamp.unlink(missing_ok=True)  # from here on the environment is unfinished, until the new stamp stands
     python = options.venv / "bin" / "python"
     if not usable(python):
-        if options.venv.exists() and any(options.venv.iterdir()) and not (options.venv / "pyvenv.cfg").exists():
-            sys.exit(f"{options.venv} is no virtual environment and not empty; name another (make VENV=…)")
         print(f"making {options.venv} …", flush=True)
         venv.create(options.venv, with_pip=True, clear=True)
     pip(python, "install", "--quiet", PIP_SPEC)

@@ -10,8 +10,7 @@ _FENCE = re.compile(r"^ {0,3}`{3,}", re.MULTILINE)
 
 
 def as_response(program: str) -> str:
-    """Wrap a bare program in one Python fence. Text with a closed fence of its own is a response and comes back as it
-    is.
+    """Wrap a bare program in one Python fence; text with a closed fence of its own is a response and stays.
 
     The fence is longer than any run of backticks that starts a line of the program (a docstring may hold some), so
     that it stays one block. A text is taken for a program if it parses, or has no closed fence at the margin.

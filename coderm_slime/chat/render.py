@@ -50,10 +50,12 @@ class Renderer:
         self.max_tokens = max_tokens
         added = {str(token): id_ for id_, token in tokenizer.added_tokens_decoder.items()}
         self.special_tokens = frozenset(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special)
-        self._plain = _without_added_tokens(tokenizer)
+        state, skeleton = _state_of(tokenizer), _skeleton_text(tokenizer)
+        self._plain = _without_added_tokens(state)
         self._max_chars = max_tokens * max(map(len, tokenizer.get_vocab()))
-        self._skeleton = _split_controls(_skeleton_text(tokenizer), added)
-        self.fingerprint = self._hash(tokenizer)
+        self._skeleton = _split_controls(skeleton, added)
+        basis = json.dumps([_RULES, max_tokens, skeleton, state], sort_keys=True)
+        self.fingerprint = hashlib.sha256(basis.encode()).hexdigest()[:16]
         self._check_plain(added)
         self._check_against(tokenizer)
 
@@ -96,10 +98,6 @@ class Renderer:
         encoded = (encoding.ids for encoding in encodings)
         ids = [id_ for piece in filled for id_ in ([piece] if isinstance(piece, int) else next(encoded))]
         return ids if len(ids) <= self.max_tokens else None
-
-    def _hash(self, tokenizer: Any) -> str:
-        parts = [_RULES, self.max_tokens, _skeleton_text(tokenizer), _state_of(tokenizer)]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def _check_plain(self, added: dict[str, int]) -> None:
         leaks = [
@@ -145,20 +143,17 @@ def _split_controls(text: str, added: dict[str, int]) -> tuple[int | str, ...]:
 
 
 def _state_of(tokenizer: Any) -> dict[str, Any]:
-    """What the fast tokenizer does to text, without the truncation and padding that its last call or its file left
-    on.
-    """
+    """What the fast tokenizer does to text, less the truncation and padding that its file or last call left on."""
     state: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
     return state | {"truncation": None, "padding": None}
 
 
-def _without_added_tokens(tokenizer: Any) -> Any:
+def _without_added_tokens(state: dict[str, Any]) -> Any:
     """A copy of the fast tokenizer to which every text is plain text."""
     from tokenizers import Tokenizer
 
     # The post-processor would add BOS and EOS; the template writes its own.
-    state = _state_of(tokenizer) | {"added_tokens": [], "post_processor": None}
-    return Tokenizer.from_str(json.dumps(state))
+    return Tokenizer.from_str(json.dumps(state | {"added_tokens": [], "post_processor": None}))
 
 
 def _encodable(text: str) -> str:

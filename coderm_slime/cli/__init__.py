@@ -24,9 +24,7 @@ PARTS = (
 
 
 def build() -> typer.Typer:
-    """The whole command tree. A part that cannot be imported is named on stderr and left out: `coderm doctor` says
-    why.
-    """
+    """The whole command tree, less the parts that cannot be imported, which are named on stderr."""
     for part in PARTS:
         try:
             importlib.import_module(part)

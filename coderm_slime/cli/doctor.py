@@ -54,9 +54,7 @@ def shadowed() -> dict[str, str]:
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed, what each missing part disables, and whether our packages are shadowed (then exit code
-    1).
-    """
+    """Say what is installed and what each missing part disables; fail if our packages are shadowed."""
     console = Console()
     table = Table("part", "version", "what is disabled", title=f"Python {platform.python_version()}")
     for distribution, module, use in _PARTS:

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from coderm_slime.cli.root import app
 from coderm_slime.errors import CodermError
 from coderm_slime.records import REASONS, Candidate, RecordError, ScoredCandidate, append_jsonl, read_jsonl
 from coderm_slime.scoring.scorer import Scorer
-from coderm_slime.settings import RmSettings, load_settings
+from coderm_slime.settings import RmSettings, Thinking, load_settings
 
 _ROWS_SHOWN = 20
 _GIVE_UP_AFTER = 8  # answers of which none could be scored: the server is down, or not one
@@ -38,7 +39,9 @@ def score(
     model_path: Annotated[
         str | None, typer.Option(help="Folder of the served model; else coderm.rm.model_path.")
     ] = None,
-    in_flight: Annotated[int, typer.Option(min=1, help="Answers at a time: 4 suit a CPU, 64 a GPU server.")] = 4,
+    in_flight: Annotated[
+        int, typer.Option(min=1, help="Answers at a time, whatever rm.max_in_flight says: 4 suit a CPU, 64 a GPU.")
+    ] = 4,
 ) -> None:
     """Score answers with a served reward model.
 
@@ -94,26 +97,45 @@ def _alone(answers: Path, out: Path) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class _Task:
+    """One answer as it will be judged; `key` is a hash of all that the verdict depends on, the server apart."""
+
+    id: str
+    problem: str
+    response: str
+    thinking: Thinking
+    key: str
+
+
+def _task_of(candidate: Candidate, settings: RmSettings, fingerprint: str) -> _Task:
+    """A bare program is wrapped as a response, and never asked for a thought."""
+    response, thinking = candidate.response, settings.thinking
+    if response is None:
+        response, thinking = as_response(candidate.program or ""), "never"
+    basis = [fingerprint, settings.clip, settings.thinking, candidate.problem, response]
+    key = hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:16]
+    return _Task(candidate.id, candidate.problem, response, thinking, key)
+
+
 async def _score_all(candidates: list[Candidate], out: Path, settings: RmSettings, outcomes: Counter[str]) -> None:
     slots = asyncio.Semaphore(settings.max_in_flight)
     async with await Scorer.create(settings) as scorer:
-        basis = json.dumps([scorer.fingerprint, settings.clip, settings.thinking])
 
-        async def judge(candidate: Candidate) -> ScoredCandidate:
+        async def judge(task: _Task) -> ScoredCandidate:
             async with slots:
-                bare = candidate.program is not None
-                thinking = "never" if bare else settings.thinking
-                verdict = await scorer.judge(candidate.problem, _response_of(candidate), thinking=thinking)
-            return ScoredCandidate(id=candidate.id, input_key=_input_key(candidate, basis), verdict=verdict)
+                verdict = await scorer.judge(task.problem, task.response, thinking=task.thinking)
+            return ScoredCandidate(id=task.id, input_key=task.key, verdict=verdict)
 
-        waiting = [asyncio.ensure_future(judge(candidate)) for candidate in _left_to_do(candidates, out, basis)]
+        tasks = [_task_of(candidate, settings, scorer.fingerprint) for candidate in candidates]
+        waiting = [asyncio.ensure_future(judge(task)) for task in _left_to_do(tasks, out)]
         finished = track(asyncio.as_completed(waiting), "scoring", len(waiting), console=_stderr, disable=not waiting)
         try:
-            for future in finished:
-                _keep(await future, out, outcomes)
+            for row in finished:
+                _keep(await row, out, outcomes)
         finally:  # the server's connections close next: nothing may still want one
-            for task in waiting:
-                task.cancel()
+            for future in waiting:
+                future.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
 
@@ -130,24 +152,15 @@ def _keep(row: ScoredCandidate, out: Path, outcomes: Counter[str]) -> None:
         )
 
 
-def _left_to_do(candidates: list[Candidate], out: Path, basis: str) -> list[Candidate]:
+def _left_to_do(tasks: list[_Task], out: Path) -> list[_Task]:
     done = {row.id: row.input_key for row in _scored(out)}
-    for candidate in candidates:
-        if done.get(candidate.id, key := _input_key(candidate, basis)) != key:
+    for task in tasks:
+        if done.get(task.id, task.key) != task.key:
             raise CodermError(
-                f"{out} holds a verdict on {candidate.id!r} that was given to another answer, or under another "
+                f"{out} holds a verdict on {task.id!r} that was given to another answer, or under another "
                 "tokenizer, template, limit, clip or thinking rule; name another --out"
             )
-    return [candidate for candidate in candidates if candidate.id not in done]
-
-
-def _input_key(candidate: Candidate, basis: str) -> str:
-    text = json.dumps([basis, candidate.problem, _response_of(candidate)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _response_of(candidate: Candidate) -> str:
-    return candidate.response if candidate.response is not None else as_response(candidate.program or "")
+    return [task for task in tasks if task.id not in done]
 
 
 def _scored(out: Path) -> list[ScoredCandidate]:
@@ -157,9 +170,7 @@ def _scored(out: Path) -> list[ScoredCandidate]:
         CodermError: the file holds something else, which appending would spoil.
     """
     rows = list(read_jsonl(out, ScoredCandidate))
-    data = out.read_bytes()
-    torn = not data.endswith(b"\n") and data[data.rfind(b"\n") + 1 :].startswith(b'{"')
-    foreign = [row for row in (rows[:-1] if torn else rows) if isinstance(row, RecordError)]
+    foreign = [row for row in rows if isinstance(row, RecordError) and not row.torn]
     if foreign:
         raise CodermError(f"--out names a file that is no list of verdicts: {foreign[0]}")
     return [row for row in rows if isinstance(row, ScoredCandidate)]

@@ -6,8 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Record(BaseModel):
-    """A frozen row. Keys it does not name are kept in `metadata`, so that a foreign row (`bug_type`, `source`)
-    survives.
+    """A frozen row that keeps keys it does not name in `metadata`, so that a foreign `bug_type` survives.
 
     Raises:
         pydantic.ValidationError: a field is missing or bad, or the row has another schema version.

@@ -42,9 +42,7 @@ class Problem(_ProblemRow):
 
 
 class Candidate(_ProblemRow):
-    """An answer that waits for its score: a response as generated, or a bare program. `id` defaults to the row's
-    number.
-    """
+    """An answer that waits for its score: a response as generated, or a bare program; `id` may be missing."""
 
     id: str = Field(default="", coerce_numbers_to_str=True)
     response: str | None = None
@@ -58,9 +56,7 @@ class Candidate(_ProblemRow):
 
 
 class ScoredCandidate(Record):
-    """A candidate's verdict, under the candidate's id; `input_key` is a hash of all that the verdict depends on
-    here.
-    """
+    """A candidate's verdict under its id; `input_key` hashes all that the verdict depends on here."""
 
     id: str = Field(min_length=1)
     input_key: str
@@ -68,8 +64,7 @@ class ScoredCandidate(Record):
 
 
 class ScalarExample(_ProblemRow):
-    """A response, or its prefix cut after a segment, with its search statistics (paper section 3: label = min(q/n,
-    1)).
+    """A response, or its prefix cut after a segment, with its search statistics (paper section 3).
 
     Attributes:
         q: sum of the rewards backed up through this prefix, in [0, n].

@@ -15,12 +15,17 @@ R = TypeVar("R", bound=Record)
 
 
 class RecordError(CodermError):
-    """A row that cannot be read. The text names file, line and field."""
+    """A row that cannot be read. The text names file, line and field.
 
-    def __init__(self, path: Path, line: int, problem: str) -> None:
+    Attributes:
+        torn: whether it is the start of a row without its end, as a killed writer leaves it.
+    """
+
+    def __init__(self, path: Path, line: int, problem: str, torn: bool = False) -> None:
         super().__init__(f"{path}:{line}: {problem}")
         self.path = path
         self.line = line
+        self.torn = torn
 
 
 def read_jsonl(path: Path, kind: type[R]) -> Iterator[R | RecordError]:
@@ -39,9 +44,7 @@ def read_jsonl(path: Path, kind: type[R]) -> Iterator[R | RecordError]:
 
 
 def append_jsonl(path: Path, records: Iterable[Record]) -> None:
-    """Append rows to `path`, made with its folders if absent; the torn last line of a killed writer is cut off
-    first.
-    """
+    """Append rows to `path`, made if absent; the torn last line of a killed writer is cut off first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     with path.open("rb+") as file:
@@ -54,7 +57,8 @@ def _parse(path: Path, number: int, line: bytes, kind: type[R]) -> R | RecordErr
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or brackets without end
-        return RecordError(path, number, f"not a JSON line ({error}); is the file cut off?")
+        torn = line.startswith(b'{"') and not line.endswith(b"\n")
+        return RecordError(path, number, f"not a JSON line ({error}); is the file cut off?", torn)
     if not isinstance(row, dict):
         return RecordError(path, number, f"a JSON object is expected, found {type(row).__name__}")
     try:

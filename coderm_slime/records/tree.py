@@ -1,6 +1,4 @@
-"""A finished (or suspended) search tree over code prefixes. Holds the numbers to their invariants, searches
-nothing.
-"""
+"""A finished or suspended search tree over code prefixes, held to its invariants. Nothing is searched here."""
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 

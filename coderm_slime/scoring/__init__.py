@@ -1,3 +1,1 @@
-"""Scores from a served reward model: the client of SGLang's HTTP API, and the CPU stand-in that speaks the same
-protocol.
-"""
+"""Scores from a served reward model: the client of SGLang's HTTP API, and a CPU stand-in for the server."""

@@ -1,6 +1,4 @@
-"""The model behind the CPU stand-in server: a Hugging Face `*ForSequenceClassification` with one label. Needs
-torch.
-"""
+"""The model behind the CPU stand-in server: a one-label `*ForSequenceClassification`. Needs torch."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -32,9 +32,7 @@ class Engine(Protocol):
 
 
 class EmbeddingsRequest(BaseModel):
-    """Body of `/v1/embeddings`: one sequence of token ids or several. Text is refused: only `chat.Renderer` makes
-    input.
-    """
+    """Body of `/v1/embeddings`: token ids of one sequence or several. Text is refused: `chat.Renderer` makes input."""
 
     model: str
     input: list[StrictInt] | list[list[StrictInt]] = Field(min_length=1)
@@ -43,9 +41,8 @@ class EmbeddingsRequest(BaseModel):
 def create_app(engine: Engine, model_path: str) -> FastAPI:
     """The application around one engine."""
     scoring = ThreadPoolExecutor(1, thread_name_prefix="coderm-score")
-    turn = asyncio.Semaphore(
-        1
-    )  # a request waits here, not in the executor, so that one whose client left can be dropped
+    # A request waits here and not in the executor, so that one whose client left can be dropped.
+    turn = asyncio.Semaphore(1)
     waiting_tokens = 0
 
     @asynccontextmanager
@@ -90,9 +87,7 @@ def create_app(engine: Engine, model_path: str) -> FastAPI:
 
 
 def _checked(sequences: list[int] | list[list[int]], engine: Engine) -> list[list[int]]:
-    """The request's sequences, each non-empty, short enough and in the vocabulary; else HTTP 400 that says which is
-    not.
-    """
+    """The request's sequences, each non-empty, short enough and in the vocabulary; else HTTP 400 names the bad one."""
     batch: list[list[int]] = [s for s in sequences if isinstance(s, list)] or [
         [s for s in sequences if isinstance(s, int)]
     ]

@@ -1,6 +1,4 @@
-"""The HTTP client against real, misbehaving server processes: it retries what may pass, and never longer than it
-may.
-"""
+"""The HTTP client against real, misbehaving server processes: it retries what may pass, within its time."""
 
 import asyncio
 import time

@@ -1,5 +1,4 @@
-"""A FAKE reward server that misbehaves on purpose: `python fault_server.py MODE`. It prints its URL and serves until
-killed.
+"""A FAKE reward server that misbehaves on purpose: `fault_server.py MODE` prints its URL and serves.
 
 In mode `ok` the score of a sequence is its length / 100, so a test can tell a right score from a misplaced one. A mode
 `A-then-B` answers the first request by A and the others by B.

@@ -20,9 +20,7 @@ CONFIGS = {"llama": "LlamaConfig", "qwen2": "Qwen2Config", "qwen3": "Qwen3Config
 
 
 def tokenizer(template: str = CHATML, specials: tuple[str, ...] = ("<|im_start|>", "<|im_end|>", "<|end|>")) -> Any:
-    """A fast tokenizer trained on a few lines, with the given control tokens; pad is the end of turn, as in
-    SmolLM2.
-    """
+    """A fast tokenizer trained on a few lines, with the given control tokens; pad is the end of turn."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
