@@ -1,0 +1,87 @@
+"""Fenced code blocks in an answer, found line by line as Markdown does; a fence may be indented by blanks or tabs."""
+
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PYTHON_TAGS = frozenset({"python", "py", "python3"})
+
+_OPENS = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[^\s`{]*)[^`]*")
+_CLOSES = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*")
+# Markdown lets a closing fence stand three blanks deeper than the opening one. A fence in a docstring stands deeper.
+_CLOSING_INDENT_SLACK = 3
+
+
+@dataclass(frozen=True)
+class CodeBlock:
+    """One fenced block.
+
+    Attributes:
+        tag: the language written after the fence, in lower case; empty if none.
+        code: what is inside, with the fence's own indentation and carriage returns taken off.
+        start, end: offsets of the inside in the text, before anything was taken off.
+        closed: whether the closing fence is there.
+    """
+
+    tag: str
+    code: str
+    start: int
+    end: int
+    closed: bool
+
+
+def blocks(text: str) -> list[CodeBlock]:
+    """All fenced blocks of `text` in order; one that is never closed reaches to the end."""
+    found: list[CodeBlock] = []
+    opening: re.Match[str] | None = None
+    inside = 0
+    for start, line in _lines(text):
+        bare = line.rstrip("\r\n")
+        if opening is None:
+            opening, inside = _OPENS.fullmatch(bare), start + len(line)
+        elif _closes(bare, opening):
+            found.append(_block(text, opening, inside, start, closed=True))
+            opening = None
+    if opening is not None:
+        found.append(_block(text, opening, inside, len(text), closed=False))
+    return found
+
+
+def answer_code(text: str) -> CodeBlock | None:
+    """The block that is the answer's program: the last one tagged as Python, else the last one without a tag."""
+    found = blocks(text)
+    python = [block for block in found if block.tag in PYTHON_TAGS]
+    untagged = [block for block in found if not block.tag]
+    return next(reversed(python or untagged), None)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield start, text[start:end]
+        start = end
+
+
+def _closes(line: str, opening: re.Match[str]) -> bool:
+    closing = _CLOSES.fullmatch(line)
+    return (
+        closing is not None
+        and closing["fence"].startswith(opening["fence"])
+        and _width(closing["indent"]) <= _width(opening["indent"]) + _CLOSING_INDENT_SLACK
+    )
+
+
+def _block(text: str, opening: re.Match[str], start: int, end: int, *, closed: bool) -> CodeBlock:
+    lines = text[start:end].replace("\r\n", "\n").split("\n")
+    indent = opening["indent"]
+    if indent and all(line.startswith(indent) or not line.strip() for line in lines):
+        lines = [line.removeprefix(indent) for line in lines]
+    elif indent:
+        lines = textwrap.dedent("\n".join(lines)).split("\n")
+    return CodeBlock(opening["tag"].lower(), "\n".join(lines), start, end, closed)
+
+
+def _width(indent: str) -> int:
+    return len(indent.expandtabs(4))

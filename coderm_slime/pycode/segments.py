@@ -1,0 +1,89 @@
+"""A program cut into the steps that a tree search takes, with exact character offsets.
+
+Rule (paper section 3, as the method states it): a segment is a run of logical lines that ends after a print which
+shows a variable; what would begin with a print joins the segment before it; then each segment is cut again where the
+indentation falls. Comments and blank lines belong to the logical line that they stand above.
+"""
+
+import ast
+import itertools
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from coderm_slime.pycode.source import SourceError, tokens_of, tree_of
+
+_NO_LINE_STARTS_WITH = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The text `code[start:end]`, one step."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A logical line: its range with what stands above it, its indentation, and what kind of print it is."""
+
+    start: int
+    end: int
+    indent: int
+    is_print: bool
+    shows_variable: bool
+
+
+def segments(code: str) -> list[Segment]:
+    """Cut `code` into segments; they follow one another without a gap, and joined they are `code`.
+
+    Raises:
+        SourceError: `code` cannot be cut into tokens.
+    """
+    groups: list[list[_Line]] = []
+    begins = True
+    for line in _logical_lines(code):
+        if groups and (not begins or line.is_print):
+            groups[-1].append(line)
+        else:
+            groups.append([line])
+        begins = line.shows_variable
+    cut = [part for group in groups for part in _cut_where_indent_falls(group)]
+    starts = [0, *(part[0].start for part in cut[1:])]
+    ends = [*starts[1:], len(code)]
+    return [Segment(start, end) for start, end in zip(starts, ends, strict=True)] if cut else []
+
+
+def _cut_where_indent_falls(lines: list[_Line]) -> list[list[_Line]]:
+    parts = [[lines[0]]]
+    for before, line in itertools.pairwise(lines):
+        if line.indent < before.indent and not line.is_print:
+            parts.append([line])
+        else:
+            parts[-1].append(line)
+    return parts
+
+
+def _logical_lines(code: str) -> Iterator[_Line]:
+    offsets = [0]
+    for physical in code.split("\n"):
+        offsets.append(offsets[-1] + len(physical) + 1)
+    start, first = 0, None
+    for token in tokens_of(code):
+        if first is None and token.type not in _NO_LINE_STARTS_WITH:
+            first = token
+        if token.type == tokenize.NEWLINE and first is not None:
+            end = min(offsets[token.start[0]], len(code))
+            text = code[offsets[first.start[0] - 1] + first.start[1] : end]
+            is_print = first.string == "print"
+            yield _Line(start, end, first.start[1], is_print, is_print and _shows_variable(text))
+            start, first = end, None
+
+
+def _shows_variable(line: str) -> bool:
+    try:
+        nodes = list(ast.walk(tree_of(line.strip())))
+    except SourceError:  # a fragment such as `print(x) if y else z` always parses; a torn one does not
+        return False
+    return any(isinstance(node, ast.Name) and node.id != "print" for node in nodes)

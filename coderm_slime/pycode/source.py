@@ -1,0 +1,76 @@
+"""What a program's text says of itself: whether it parses, what it defines, and what is left without its comments."""
+
+import ast
+import io
+import tokenize
+import warnings
+from collections.abc import Iterator
+
+from coderm_slime.errors import CodermError
+
+
+class SourceError(CodermError):
+    """The text is no Python program that this interpreter's grammar knows."""
+
+
+def parses(code: str) -> bool:
+    """Whether `code` is a Python module in this interpreter's grammar. An empty module is one, too."""
+    try:
+        tree_of(code)
+    except SourceError:
+        return False
+    return True
+
+
+def tree_of(code: str) -> ast.Module:
+    """The syntax tree of `code`.
+
+    Raises:
+        SourceError: it does not parse, or is nested too deeply for the parser.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a dubious escape in somebody's program is not our news
+            return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise SourceError(f"no Python: {error}") from error
+
+
+def entry_points(code: str) -> list[str]:
+    """The names of the functions (`async def` too) and classes that `code` defines at its top level, in order.
+
+    Raises:
+        SourceError: see `tree_of`.
+    """
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node.name for node in tree_of(code).body if isinstance(node, kinds)]
+
+
+def without_comments(code: str) -> str:
+    """`code` without its comments; a line that held nothing else goes. A `#` inside a string is no comment.
+
+    Raises:
+        SourceError: the text cannot be cut into tokens.
+    """
+    lines = code.split("\n")
+    emptied = set()
+    for token in reversed(list(tokens_of(code))):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start[0] - 1, token.start[1]
+            kept = lines[row][:column].rstrip()
+            lines[row] = kept + ("\r" if lines[row].endswith("\r") and kept else "")
+            if not kept:
+                emptied.add(row)
+    return "\n".join(line for row, line in enumerate(lines) if row not in emptied)
+
+
+def tokens_of(code: str) -> Iterator[tokenize.TokenInfo]:
+    """The tokens of `code`, with `tokenize`'s several errors as one.
+
+    Raises:
+        SourceError: the text cannot be cut into tokens.
+    """
+    try:
+        yield from tokenize.generate_tokens(io.StringIO(code).readline)
+    except (tokenize.TokenError, SyntaxError, ValueError, RecursionError) as error:
+        raise SourceError(f"no Python: {error}") from error
