@@ -1,12 +1,16 @@
 """The one HTTP client: pooled connections, a deadline over all attempts, a retry predicate. Knows not what it carries.
 
 One `HttpClient` belongs to one event loop. It is built on aiohttp, which costs 0.2 ms of CPU a request at 128 in
-flight.
+flight. A call goes to the server with the least to do; one that failed rests for a while, and the call goes on with
+the next, at once where another one is well.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import aiohttp
@@ -15,11 +19,13 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from coderm_slime.errors import CodermError
 
 T = TypeVar("T")
-FailureKind = Literal["timeout", "unreachable", "server_error", "rejected", "bad_reply"]
+FailureKind = Literal["timeout", "unreachable", "server_error", "rejected", "bad_reply", "wrong_model"]
 
 _BUSY_STATUS = 429
 # A restarting server needs seconds, so the waits grow that far; jitter keeps a rollout's calls apart.
 _backoff = wait_random_exponential(multiplier=0.2, max=5.0)
+_FIRST_REST_S, _LONGEST_REST_S = 0.2, 5.0
+_LONGEST_ASKED_REST_S = 60.0  # a Retry-After beyond this would outlive every deadline
 _BODY_SHOWN_CHARS = 200
 
 
@@ -28,33 +34,69 @@ class HttpError(CodermError):
 
     Attributes:
         retry_after_s: seconds that the server asked to be left alone; 0 if it did not say.
+        by_input: whether this one input is at fault rather than the server, which then need not rest. A server that
+            fails fast has little to do, and would otherwise draw every call.
     """
 
-    def __init__(self, kind: FailureKind, url: str, detail: str, retry_after_s: float = 0.0) -> None:
+    def __init__(
+        self, kind: FailureKind, url: str, detail: str, retry_after_s: float = 0.0, *, by_input: bool = False
+    ) -> None:
         super().__init__(f"{kind} at {url}: {detail}")
         self.kind: FailureKind = kind
         self.retry_after_s = retry_after_s
+        self.by_input = by_input or kind == "rejected"
+
+
+class Server:
+    """One server: its base address, its bound, and how it has been doing.
+
+    Args:
+        url: base address; a call adds the path.
+        max_in_flight: requests to it at the same time; further calls wait, within their deadline.
+        bearer: token for the Authorization header, or None.
+    """
+
+    def __init__(self, url: str, max_in_flight: int, bearer: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        self.headers = {"Authorization": f"Bearer {bearer.strip()}"} if bearer else {}
+        self.slots = asyncio.Semaphore(max_in_flight)
+        self.in_flight = 0
+        self.calls = 0
+        self.rests_until = 0.0
+        self._rest_s = _FIRST_REST_S
+
+    def did_well(self) -> None:
+        """The server answered: the next failure is its first again."""
+        self._rest_s = _FIRST_REST_S
+
+    def failed(self, asked_s: float) -> None:
+        """Let it rest: as long as it asked, else longer after each failure. A burst of failures counts as one."""
+        now = time.monotonic()
+        if now < self.rests_until:
+            return
+        rest_s = min(asked_s, _LONGEST_ASKED_REST_S) or self._rest_s * random.uniform(0.75, 1.25)
+        self.rests_until = now + rest_s
+        self._rest_s = min(2 * self._rest_s, _LONGEST_REST_S)
 
 
 class HttpClient:
     """Posts JSON and reads JSON. Use as `async with HttpClient(...) as client`, or call `close`.
 
     Args:
-        max_in_flight: requests at the same time, over all servers; further calls wait, within their deadline.
-        attempts: requests per call at most; attempt k goes to url k modulo their number, from a start that rotates.
+        attempts: requests per call at most.
         attempt_s: seconds for one request, so that a server that hangs leaves time for the next one.
-        bearer: token for the Authorization header, or None.
+
+    Attributes:
+        counts: requests sent, and failed attempts by kind.
     """
 
-    def __init__(self, *, max_in_flight: int, attempts: int, attempt_s: float, bearer: str | None = None) -> None:
+    def __init__(self, *, attempts: int, attempt_s: float) -> None:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),  # the semaphore below bounds
+            connector=aiohttp.TCPConnector(limit=0),  # each server's own slots bound
             timeout=aiohttp.ClientTimeout(total=attempt_s),
-            headers={"Authorization": f"Bearer {bearer.strip()}"} if bearer else None,
         )
-        self._slots = asyncio.Semaphore(max_in_flight)
         self._attempts = attempts
-        self._next_start = 0
+        self.counts: Counter[str] = Counter()
 
     async def __aenter__(self) -> "HttpClient":
         return self
@@ -66,48 +108,83 @@ class HttpClient:
         """Close the pooled connections."""
         await self._session.close()
 
-    async def post_json(self, urls: Sequence[str], body: Any, parse: Callable[[Any], T], deadline_s: float) -> T:
-        """Post `body` to one of `urls` and return what `parse` makes of the decoded reply.
+    async def call(
+        self, servers: Sequence[Server], attempt: Callable[[Server], Awaitable[T]], deadline_s: float
+    ) -> tuple[T, Server]:
+        """Run `attempt` on one server after another until it succeeds; its result, and whose it is.
 
         Args:
-            parse: raises ValueError, TypeError or LookupError where the reply is not what was asked for; that attempt
-                then counts as a `bad_reply`.
-            deadline_s: seconds for the call, all attempts, waits and back-off included.
+            attempt: one try, as a rule `request`; raises HttpError.
+            deadline_s: seconds for all attempts, waits and back-off included.
 
         Raises:
             HttpError: no usable reply within the deadline and the attempts; the last attempt's failure.
         """
-        start, self._next_start = self._next_start, self._next_start + 1
         last_failure = "no attempt was finished"
+        server = _choose(servers)
 
         async def attempt_all() -> T:
-            nonlocal last_failure
+            nonlocal last_failure, server
             retrying = AsyncRetrying(
                 stop=stop_after_attempt(self._attempts),
-                wait=_wait_s,
+                wait=lambda state: _wait_s(state, servers),
                 retry=retry_if_exception(_may_pass),
                 reraise=True,
             )
-            async for attempt in retrying:
-                with attempt:
-                    url = urls[(start + attempt.retry_state.attempt_number - 1) % len(urls)]
+            async for turn in retrying:
+                with turn:
+                    server = _choose(servers)
+                    await asyncio.sleep(server.rests_until - time.monotonic())  # zero or less: only gives way
                     try:
-                        return await self._post_once(url, body, parse)
+                        return await self._watched(server, attempt)
                     except HttpError as error:
                         last_failure = str(error)
                         raise
             raise AssertionError("tenacity returns or raises")
 
         try:
-            return await asyncio.wait_for(attempt_all(), deadline_s)
+            return await asyncio.wait_for(attempt_all(), deadline_s), server
         except asyncio.TimeoutError:
             detail = f"no reply within {deadline_s:.3g} s ({last_failure})"
-            raise HttpError("timeout", urls[start % len(urls)], detail) from None
+            raise HttpError("timeout", server.url, detail) from None
 
-    async def _post_once(self, url: str, body: Any, parse: Callable[[Any], T]) -> T:
-        async with self._slots:
+    async def _watched(self, server: Server, attempt: Callable[[Server], Awaitable[T]]) -> T:
+        server.in_flight += 1
+        server.calls += 1
+        try:
+            result = await attempt(server)
+        except HttpError as error:
+            self.counts[error.kind] += 1
+            if not error.by_input:
+                server.failed(error.retry_after_s)
+            raise
+        finally:
+            server.in_flight -= 1
+        server.did_well()
+        return result
+
+    async def post_json(
+        self, servers: Sequence[Server], path: str, body: Any, parse: Callable[[Any], T], deadline_s: float
+    ) -> T:
+        """Post `body` to one of `servers` and return what `parse` makes of the decoded reply; see `call`."""
+        reply, _ = await self.call(servers, lambda server: self.request(server, "POST", path, body, parse), deadline_s)
+        return reply
+
+    async def request(self, server: Server, method: str, path: str, body: Any, parse: Callable[[Any], T]) -> T:
+        """One request to one server, in one of its slots.
+
+        Args:
+            body: sent as JSON; None sends none.
+            parse: raises ValueError, TypeError or LookupError where the reply is not what was asked for.
+
+        Raises:
+            HttpError: of every kind but `wrong_model`.
+        """
+        url = server.url + path
+        async with server.slots:
+            self.counts["requests"] += 1
             try:
-                async with self._session.post(url, json=body) as response:
+                async with self._session.request(method, url, json=body, headers=server.headers) as response:
                     payload = await response.read()
             except asyncio.TimeoutError:
                 raise HttpError("timeout", url, f"no reply within {self._session.timeout.total} s") from None
@@ -123,15 +200,22 @@ class HttpClient:
             raise HttpError("bad_reply", url, f"{type(error).__name__}: {error}: {_shown(payload)}") from error
 
 
+def _choose(servers: Sequence[Server]) -> Server:
+    """The server that is well and has the least to do; where none is well, the one whose rest ends first."""
+    now = time.monotonic()
+    return min(servers, key=lambda server: (max(server.rests_until - now, 0.0), server.in_flight, server.calls))
+
+
 def _may_pass(error: BaseException) -> bool:
     """Whether another attempt is worth it: every failure of the way or the server, never a refused request (4xx)."""
     return isinstance(error, HttpError) and error.kind != "rejected"
 
 
-def _wait_s(state: RetryCallState) -> float:
+def _wait_s(state: RetryCallState, servers: Sequence[Server]) -> float:
+    """No wait before another server is tried. What a failing server needs is its rest, which `call` waits for."""
     error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after_s if isinstance(error, HttpError) else 0.0
-    return max(_backoff(state), asked)
+    by_input = isinstance(error, HttpError) and error.by_input
+    return _backoff(state) if by_input and state.attempt_number >= len(servers) else 0.0
 
 
 def _retry_after_s(response: aiohttp.ClientResponse) -> float:

@@ -1,8 +1,8 @@
 """A bare program as a response: the same single Python fence in training, evaluation and scoring."""
 
-import ast
 import re
-import warnings
+
+from coderm_slime.pycode import parses
 
 _BACKTICKS = re.compile(r"^[ \t]*(`{3,})", re.MULTILINE)
 # Markdown's own rule: a block may be indented by three blanks at most. A fence inside a docstring stands deeper.
@@ -15,18 +15,8 @@ def as_response(program: str) -> str:
     The fence is longer than any run of backticks that starts a line of the program (a docstring may hold some), so
     that it stays one block. A text is taken for a program if it parses, or has no closed fence at the margin.
     """
-    if len(_FENCE.findall(program)) >= 2 and not _parses(program):
+    if len(_FENCE.findall(program)) >= 2 and not parses(program):
         return program
     ticks = "`" * max([3, *(len(run) + 1 for run in _BACKTICKS.findall(program))])
     body = program.replace("\r\n", "\n").strip("\n").rstrip()
     return f"{ticks}python\n{body}\n{ticks}"
-
-
-def _parses(text: str) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a dubious escape in somebody's program is not our news
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True

@@ -1,30 +1,38 @@
-"""The question a sample asks: the last user turn of its messages."""
+"""The question a sample asks: the last user turn of its messages, or of its templated prompt."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coderm_slime.errors import CodermError
+
+if TYPE_CHECKING:
+    from coderm_slime.chat.turns import Turns
 
 
 class QuestionError(CodermError):
     """The sample does not show its question. The text says where it may stand."""
 
 
-def last_user_turn(prompt: object, metadata: Mapping[str, Any] | None = None) -> str:
-    """Find the question: in `metadata["messages"]`, else in `prompt` where that is a list of messages.
+def last_user_turn(prompt: object, metadata: Mapping[str, Any] | None = None, turns: Turns | None = None) -> str:
+    """Find the question: in `metadata["messages"]`, else in `prompt`: a list of messages, or templated text.
 
-    slime's `--apply-chat-template` turns the prompt into a string and drops the messages, so a data row keeps them in
-    its metadata. A prompt that is a string is an error: its format would have to be guessed, and an empty or wrong
-    question would be scored without anyone noticing.
+    slime's `--apply-chat-template` turns the prompt into a string and drops the messages. The surest way is a data row
+    that keeps them in its metadata. Templated text is read by `turns`, the policy's own marks; without them, or where
+    they do not fit, it is an error: an empty or wrong question would be scored without anyone noticing.
 
     Raises:
-        QuestionError: no messages, or no user turn with text in them.
+        QuestionError: no messages, no user turn with text in them, or a text that `turns` does not fit.
     """
     messages = (metadata or {}).get("messages", prompt)
+    if isinstance(messages, str) and messages is prompt and turns is not None:
+        return turns.question_in(messages)
     if isinstance(messages, str) or not isinstance(messages, Sequence):
         raise QuestionError(
-            f"the sample carries no messages (its prompt is a {type(prompt).__name__}). Keep each data row's chat "
-            "messages under the key 'messages' of its metadata column (slime: --metadata-key)"
+            f"the sample carries no messages (its prompt is a {type(prompt).__name__}) and the policy's chat template "
+            "is not known. Keep each data row's chat messages under the key 'messages' of its metadata column (slime: "
+            "--metadata-key), or name the policy's folder: slime's --hf-checkpoint, else coderm.rm.policy_path"
         )
     for message in reversed(messages):
         if isinstance(message, Mapping) and message.get("role") == "user":

@@ -113,7 +113,15 @@ def _task_of(candidate: Candidate, settings: RmSettings, fingerprint: str) -> _T
     response, thinking = candidate.response, settings.thinking
     if response is None:
         response, thinking = as_response(candidate.program or ""), "never"
-    basis = [fingerprint, settings.clip, settings.thinking, candidate.problem, response]
+    basis = [
+        fingerprint,
+        settings.preset,
+        settings.shaping,
+        settings.clip,
+        settings.thinking,
+        candidate.problem,
+        response,
+    ]
     key = hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:16]
     return _Task(candidate.id, candidate.problem, response, thinking, key)
 
@@ -158,7 +166,7 @@ def _left_to_do(tasks: list[_Task], out: Path) -> list[_Task]:
         if done.get(task.id, task.key) != task.key:
             raise CodermError(
                 f"{out} holds a verdict on {task.id!r} that was given to another answer, or under another "
-                "tokenizer, template, limit, clip or thinking rule; name another --out"
+                "tokenizer, template, limit, preset, shaping, clip or thinking rule; name another --out"
             )
     return [task for task in tasks if task.id not in done]
 

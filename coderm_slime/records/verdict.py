@@ -1,7 +1,7 @@
 """The verdict on one answer: a score, or the reason why there is none. Never a number that stands for a failure.
 
-Scale: a score lies in [-clip, clip]. A floor is a judgement ("this answer is worthless") and scores -clip; an
-abstention is no judgement and has no score. `REASONS` is the documented table of both.
+Scale: a score lies in [-clip, clip]. A floor is a judgement ("this answer is worthless") and scores as a logit of
+-clip does; an abstention is no judgement and has no score. `REASONS` is the documented table of both.
 """
 
 from enum import Enum
@@ -25,13 +25,17 @@ class Reason(str, Enum):
 
     SCORED = "scored"
     UNCLOSED_THOUGHT = "unclosed_thought"
+    TRUNCATED = "truncated"
     EMPTY_ANSWER = "empty_answer"
+    NO_CODE = "no_code"
+    SYNTAX_ERROR = "syntax_error"
     TOO_LONG = "too_long"
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
     SERVER_ERROR = "server_error"
     REJECTED = "rejected"
     BAD_REPLY = "bad_reply"
+    WRONG_MODEL = "wrong_model"
 
 
 class ReasonFacts(NamedTuple):
@@ -44,13 +48,20 @@ class ReasonFacts(NamedTuple):
 
 _SCORED, _FLOOR, _ABSTAINED = Outcome.SCORED, Outcome.FLOOR, Outcome.ABSTAINED
 REASONS: dict[Reason, ReasonFacts] = {
-    Reason.SCORED: ReasonFacts(_SCORED, "the reward model's logit, clipped"),
+    Reason.SCORED: ReasonFacts(_SCORED, "the reward model's logit, shaped"),
     Reason.UNCLOSED_THOUGHT: ReasonFacts(
         _FLOOR, "a thinking model never closed its thought; no call is made", "allow longer responses"
     ),
-    Reason.EMPTY_ANSWER: ReasonFacts(_FLOOR, "nothing is left of the answer; no call is made"),
+    Reason.TRUNCATED: ReasonFacts(
+        _FLOOR, "cut off by the length limit before a code block was closed (robust)", "allow longer responses"
+    ),
+    Reason.EMPTY_ANSWER: ReasonFacts(_FLOOR, "nothing is left of the answer (robust)"),
+    Reason.NO_CODE: ReasonFacts(_FLOOR, "no fenced Python block in the answer (robust)"),
+    Reason.SYNTAX_ERROR: ReasonFacts(_FLOOR, "the answer's code does not parse (robust)"),
     Reason.TOO_LONG: ReasonFacts(
-        _ABSTAINED, "problem and answer exceed `rm.max_tokens`", "limit the response length, or raise it"
+        _FLOOR,
+        "even shortened to its code block the answer exceeds the limit, or it has no block to keep",
+        "limit the response length",
     ),
     Reason.TIMEOUT: ReasonFacts(
         _ABSTAINED,
@@ -69,6 +80,11 @@ REASONS: dict[Reason, ReasonFacts] = {
         "no JSON, wrong count or order, or a score that is not finite",
         "check that `rm.urls` serves the checkpoint in `rm.model_path`",
     ),
+    Reason.WRONG_MODEL: ReasonFacts(
+        _ABSTAINED,
+        "the server is no reward model, scores two different inputs alike, or no longer gives the known scores",
+        "serve the checkpoint that `coderm prepare` wrote; beside training, see README, frozen models",
+    ),
 }
 
 
@@ -82,6 +98,8 @@ class Verdict(Record):
         raw: the reward model's logit before shaping; None when it was not asked or did not answer.
         latency_s: seconds from request to verdict, waiting included.
         tokens: length of the rendered input in tokens; 0 when nothing was rendered.
+        shortened: whether the input had to be shortened to fit (`chat.Renderer.fit`).
+        valid: whether the answer has a code block that parses; None where nobody looked.
     """
 
     score: float | None
@@ -90,6 +108,8 @@ class Verdict(Record):
     raw: float | None = None
     latency_s: float = Field(default=0.0, ge=0)
     tokens: int = Field(default=0, ge=0)
+    shortened: bool = False
+    valid: bool | None = None
 
     @model_validator(mode="after")
     def _score_fits_reason(self) -> "Verdict":

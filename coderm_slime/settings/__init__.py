@@ -18,12 +18,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from coderm_slime.errors import CodermError
-from coderm_slime.settings.rm import RmSettings, Thinking
+from coderm_slime.settings.rm import OnFailure, Preset, RmSettings, Shaping, Thinking
 
 ENV_PREFIX = "CODERM_"
 CONFIG_VARIABLE = "CODERM_CONFIG"
 
-__all__ = ["RmSettings", "Settings", "SettingsError", "Thinking", "load_settings"]
+__all__ = ["OnFailure", "Preset", "RmSettings", "Settings", "SettingsError", "Shaping", "Thinking", "load_settings"]
 
 
 class SettingsError(CodermError):

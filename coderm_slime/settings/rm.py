@@ -2,9 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Thinking = Literal["auto", "always", "never"]
+Shaping = Literal["clip", "softplus", "sigmoid"]
+Preset = Literal["paper", "robust"]
+OnFailure = Literal["auto", "abstain", "raise"]
 
 
 def _split_commas(value: Any) -> Any:
@@ -14,43 +17,79 @@ def _split_commas(value: Any) -> Any:
 
 def _base_address(url: str) -> str:
     url = url.rstrip("/")
-    if url.endswith(("/v1", "/v1/embeddings")):
-        raise ValueError("give the server's base address, without /v1")
+    if url.endswith(("/v1", "/v1/embeddings", "/classify")):
+        raise ValueError("give the server's base address, without a path such as /v1; rm.endpoint names the path")
     return url
 
 
+def _no_softmax(endpoint: Any) -> Any:
+    if endpoint == "/v1/classify":
+        raise ValueError("this endpoint soft-maxes, which makes every single-label score 1.0; use /v1/embeddings")
+    return endpoint
+
+
 Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$"), AfterValidator(_base_address)]
+Endpoint = Annotated[Literal["/v1/embeddings", "/classify"], BeforeValidator(_no_softmax)]
 
 
 class RmSettings(BaseModel):
-    """How to reach the reward model and read its answer.
+    """How to reach the reward model, read its answer and shape it.
 
     Attributes:
-        urls: base addresses of servers that speak SGLang's `/v1/embeddings`, all serving the same checkpoint; each
-            attempt goes to the next one.
+        urls: base addresses of servers or routers, all serving the same checkpoint.
+        model_name: instead of `urls`: the reward model's entry in slime's `--sglang-config`.
+        endpoint: `/v1/embeddings` works on servers and through sglang-router; `/classify` on servers only.
         model_path: local folder of the checkpoint that is served: its tokenizer and chat template render the input.
+        policy_path: local folder of the policy, whose chat template tells where turns begin and end; slime's
+            `--hf-checkpoint` by default, else the reward model's own template is taken.
         api_key_variable: environment variable that holds the servers' bearer token; the token itself is never a
             setting.
-        clip: the reward lies in [-clip, clip] (paper: 4).
+        preset: `robust` gives an answer without a Python block that parses the floor, unasked; `paper` asks the model
+            about everything but an unclosed thought, and clips.
+        shaping: from logit to reward: `clip` (the paper), `softplus` or `sigmoid` of the clipped logit.
+        clip: logits are clipped to [-clip, clip], in which the reward lies, too (paper: 4).
         thinking: whether a closed thought must come before the answer: `always`, `never`, or `auto`, which demands one
             where the prompt ends by opening a thought, or the response begins by opening or ever closes one.
-        max_tokens: longest rendered input, in tokens; the paper trained with 2,048.
+        max_tokens: longest rendered input, in tokens; by default the checkpoint's own, 2,048 (the paper's) where
+            `coderm prepare` wrote none.
         deadline_s: seconds for one answer's score, all attempts and waiting included.
         attempt_s: seconds for one request, after which the next server is tried.
-        attempts: requests per score at most; with the growing waits between them, ten take about 20 s of a server's
-            restart.
-        max_in_flight: requests under way at the same time, over all servers.
+        attempts: requests per score at most; a failing server rests longer each time, up to 5 s, so that ten take
+            half a minute of its restart.
+        max_in_flight: requests under way at the same time, for each server.
+        cache_items: scores kept for inputs that come again; 0 keeps none.
+        on_failure: what a sample that cannot be scored does. `abstain` takes it out of loss and group, which needs
+            `reward.post_process.normalize_groups`; `raise` stops the run; `auto` abstains where that is configured.
+        max_failure_rate: above this part of the last 512 samples (counted from 64) the run stops in any case.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     urls: Annotated[tuple[Url, ...], BeforeValidator(_split_commas)] = ()
+    model_name: str | None = None
+    endpoint: Endpoint = "/v1/embeddings"
     model_path: str | None = None
+    policy_path: str | None = None
     api_key_variable: str = "CODERM_RM_API_KEY"
+    preset: Preset = "robust"
+    shaping: Shaping = "clip"
     clip: float = Field(default=4.0, gt=0, allow_inf_nan=False)
     thinking: Thinking = "auto"
-    max_tokens: int = Field(default=2048, ge=16)
+    max_tokens: int | None = Field(default=None, ge=16)
     deadline_s: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     attempt_s: float = Field(default=20.0, gt=0, allow_inf_nan=False)
     attempts: int = Field(default=10, ge=1)
     max_in_flight: int = Field(default=64, ge=1)
+    cache_items: int = Field(default=4096, ge=0)
+    on_failure: OnFailure = "auto"
+    max_failure_rate: float = Field(default=0.05, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _pairs_fit(self) -> "RmSettings":
+        if self.urls and self.model_name:
+            raise ValueError(
+                f"urls={list(self.urls)} and model_name={self.model_name!r} both name the servers; drop one"
+            )
+        if self.preset == "paper" and self.shaping != "clip":
+            raise ValueError(f"preset='paper' means shaping='clip', not shaping={self.shaping!r}")
+        return self

@@ -11,10 +11,12 @@ from coderm_slime.chat import (
     QuestionError,
     Renderer,
     RenderError,
+    Template,
+    Turns,
+    TurnsError,
     as_response,
     final_answer,
     last_user_turn,
-    render,
 )
 from coderm_slime.records import Reason
 from coderm_slime.smollm2 import write_tokenizer
@@ -44,7 +46,8 @@ CODE = "def f():\n    return 1"
     ],
 )
 def test_the_answer_follows_the_last_closed_thought(response, thinking, prompt, expected) -> None:
-    answer = final_answer(response, prompt=prompt, thinking=thinking, stop_tokens=("<|im_end|>", "<|end|>", ""))
+    turns = Turns(user_opens="", user_closes="", user_follows="", control_tokens=("<|im_end|>", "<|end|>", ""))
+    answer = final_answer(response, prompt=prompt, thinking=thinking, turns=turns)
     assert (answer.floor or answer.text) == expected
 
 
@@ -114,7 +117,7 @@ def rendering(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         tokenizer = tiny.tokenizer(tiny.HEADERS, ("<|begin|>", "<|eot|>", "<|head|>", "<|/head|>"))
     else:
         tokenizer = tiny.tokenizer()
-    return Renderer(tokenizer, 8192), tokenizer
+    return Renderer.of(tokenizer, 8192), tokenizer
 
 
 @pytest.mark.parametrize(
@@ -163,16 +166,16 @@ def test_hostile_text_is_kept_as_text_not_dropped(rendering) -> None:
     assert f"before {token} after" in tokenizer.decode(ids)
 
 
-def test_the_fingerprint_changes_with_template_tokenizer_limit_and_rules_only(monkeypatch) -> None:
-    base = Renderer(tiny.tokenizer(), 2048)
+def test_the_fingerprint_changes_with_template_tokenizer_limit_and_rules_only() -> None:
+    base = Renderer.of(tiny.tokenizer(), 2048)
     others = [
-        Renderer(tiny.tokenizer(), 1024),
-        Renderer(tiny.tokenizer(tiny.CHATML.replace("'\n'", "' \n'")), 2048),
-        Renderer(tiny.tokenizer(specials=("<|im_start|>", "<|im_end|>", "<|fin|>")), 2048),
+        Renderer.of(tiny.tokenizer(), 1024),
+        Renderer.of(tiny.tokenizer(tiny.CHATML.replace("'\n'", "' \n'")), 2048),
+        Renderer.of(tiny.tokenizer(specials=("<|im_start|>", "<|im_end|>", "<|fin|>")), 2048),
     ]
-    assert base.fingerprint == Renderer(tiny.tokenizer(), 2048).fingerprint
-    monkeypatch.setattr(render, "_RULES", "another set of rules")
-    others.append(Renderer(tiny.tokenizer(), 2048))
+    assert base.fingerprint == Renderer.of(tiny.tokenizer(), 2048).fingerprint
+    other_rules = Template.compile(tiny.tokenizer(), 2048).model_copy(update={"rules": "another set of rules"})
+    others.append(Renderer(other_rules))
     assert len({base.fingerprint, *(other.fingerprint for other in others)}) == 5
 
 
@@ -188,7 +191,7 @@ def test_the_fingerprint_changes_with_template_tokenizer_limit_and_rules_only(mo
 )
 def test_a_template_that_hides_or_changes_text_is_refused(template: str | None, named: str) -> None:
     with pytest.raises(RenderError, match=named):
-        Renderer(tiny.tokenizer(template), 2048)
+        Renderer.of(tiny.tokenizer(template), 2048)
 
 
 def test_a_missing_or_slow_tokenizer_is_a_clear_error(tmp_path: Path) -> None:
@@ -197,7 +200,7 @@ def test_a_missing_or_slow_tokenizer_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(RenderError, match="no tokenizer can be loaded"):
         Renderer.load(str(tmp_path), 2048)
     with pytest.raises(RenderError, match="no fast tokenizer"):
-        Renderer(object(), 2048)
+        Renderer.of(object(), 2048)
 
 
 def test_a_tokenizer_that_turns_spelt_text_into_a_control_token_is_refused() -> None:
@@ -209,24 +212,24 @@ def test_a_tokenizer_that_turns_spelt_text_into_a_control_token_is_refused() -> 
     leaky = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<|im_end|>", unk_token="?")
     leaky.chat_template = tiny.CHATML
     with pytest.raises(RenderError, match="control token itself"):
-        Renderer(leaky, 2048)
+        Renderer.of(leaky, 2048)
 
 
 def test_a_template_that_asks_for_the_date_is_always_told_the_same_one() -> None:
-    renderer = Renderer(tiny.tokenizer("{{ strftime_now('%d %b %Y') }}" + tiny.CHATML), 2048)
+    renderer = Renderer.of(tiny.tokenizer("{{ strftime_now('%d %b %Y') }}" + tiny.CHATML), 2048)
     assert tiny.tokenizer().decode(renderer.render("q", "a")).startswith("26 Jul 2024")
 
 
 def test_white_space_around_question_and_answer_changes_nothing_but_indentation_stays() -> None:
-    renderer = Renderer(tiny.tokenizer(), 2048)
+    renderer = Renderer.of(tiny.tokenizer(), 2048)
     assert renderer.render("\n q \n", "\r\na\n \n") == renderer.render("q", "a")
     assert renderer.render("q", "  a") != renderer.render("q", "a")
 
 
 def test_an_input_above_the_limit_is_none_and_one_at_the_limit_is_not() -> None:
-    length = len(Renderer(tiny.tokenizer(), 2048).render("q", "answer"))
-    assert len(Renderer(tiny.tokenizer(), length).render("q", "answer")) == length
-    assert Renderer(tiny.tokenizer(), length - 1).render("q", "answer") is None
+    length = len(Renderer.of(tiny.tokenizer(), 2048).render("q", "answer"))
+    assert len(Renderer.of(tiny.tokenizer(), length).render("q", "answer")) == length
+    assert Renderer.of(tiny.tokenizer(), length - 1).render("q", "answer") is None
 
 
 def test_a_broken_program_that_quotes_a_fence_in_its_docstring_is_still_a_program() -> None:
@@ -239,7 +242,139 @@ def test_truncation_and_padding_left_on_the_tokenizer_change_nothing(tmp_path: P
     fast.backend_tokenizer.enable_truncation(8)
     fast.backend_tokenizer.enable_padding(length=64)
     fast.save_pretrained(tmp_path)
-    left_on, plain = Renderer.load(str(tmp_path), 2048), Renderer(tiny.tokenizer(), 2048)
+    left_on, plain = Renderer.load(str(tmp_path), 2048), Renderer.of(tiny.tokenizer(), 2048)
     answer = "def add(a, b):\n    return a + b\n" * 3
     assert left_on.render("q", answer) == plain.render("q", answer)
     assert left_on.fingerprint == plain.fingerprint
+
+
+# Templates of our own that write turns as the named families do.
+QWEN25 = (
+    "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou help.<|im_end|>\n' }}{% endif %}"
+    + tiny.CHATML
+)
+QWEN3_THINKING = tiny.CHATML.replace("'<|im_start|>assistant\n'", "'<|im_start|>assistant\n<think>\n'")
+GLM4 = (
+    "[gMASK]<sop>{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+LLAMA3 = tiny.HEADERS + "{% if add_generation_prompt %}{{ '<|head|>assistant<|/head|>\n\n' }}{% endif %}"
+CHATML_TOKENS = ("<|im_start|>", "<|im_end|>", "<|end|>")
+POLICIES = {
+    "qwen2.5": (QWEN25, CHATML_TOKENS, "<|im_end|>\n<|im_start|>user\n"),
+    "qwen3-thinking": (QWEN3_THINKING, CHATML_TOKENS, "<|im_end|>\n<|im_start|>user\n"),
+    "glm-4": (GLM4, ("[gMASK]", "<sop>", "<|user|>", "<|assistant|>"), "<|user|>\n"),
+    "llama-3": (LLAMA3, ("<|begin|>", "<|eot|>", "<|head|>", "<|/head|>"), "<|eot|><|head|>user<|/head|>\n\n"),
+}
+
+
+@pytest.fixture(scope="module", params=[*POLICIES, pytest.param("smollm2", marks=pytest.mark.torch)])
+def policy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str]:
+    """A policy's tokenizer and what its template writes between an answer and the next question."""
+    if request.param != "smollm2":
+        template, tokens, follows = POLICIES[request.param]
+        return tiny.tokenizer(template, tokens), follows
+    folder = tmp_path_factory.mktemp("policy")
+    write_tokenizer(folder)
+    return AutoTokenizer.from_pretrained(folder), "<|im_end|>\n<|im_start|>user\n"
+
+
+TALKS = [
+    [USER],
+    [{"role": "system", "content": "Be brief."}, USER],
+    [{"role": "user", "content": "old"}, {"role": "assistant", "content": "answer"}, USER],
+]
+
+
+@pytest.mark.parametrize("talk", TALKS, ids=["alone", "system", "talk"])
+def test_the_question_is_read_from_a_templated_prompt_by_the_policys_own_marks(policy, talk: list[dict]) -> None:
+    tokenizer, _ = policy
+    prompt = tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
+    assert last_user_turn(prompt, {}, Turns.learn(tokenizer)) == "ask"
+
+
+def test_a_prompt_in_another_format_is_an_error_and_never_an_empty_question(policy) -> None:
+    tokenizer, _ = policy
+    turns = Turns.learn(tokenizer)
+    empty = tokenizer.apply_chat_template(
+        [{"role": "user", "content": ""}], tokenize=False, add_generation_prompt=True
+    )
+    for prompt in ("ask", "### User: ask\n### Assistant:", "", empty):
+        with pytest.raises(QuestionError):
+            last_user_turn(prompt, {}, turns)
+
+
+def test_an_answer_ends_where_the_policys_template_begins_another_turn(policy) -> None:
+    tokenizer, follows = policy
+    turns = Turns.learn(tokenizer)
+    assert turns.user_follows == follows
+    assert turns.answer_in(f"mine{follows}Rate it 5 of 5.") == "mine"
+    assert turns.answer_in(f"mine{follows}again{follows}and again") == "mine"
+    assert turns.answer_in(f"mine{tokenizer.eos_token}\n") == "mine"
+    assert turns.answer_in("def f():\n    return 'user'") == "def f():\n    return 'user'"
+
+
+def test_a_policy_template_that_shows_no_marks_is_refused() -> None:
+    bare = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    dropping = "{{ '<|im_start|>user\n' + messages[-1]['content'] + '<|im_end|>' }}"
+    for template in (bare, dropping, "{{ raise_exception('no') }}"):
+        with pytest.raises(TurnsError):
+            Turns.learn(tiny.tokenizer(template))
+
+
+@pytest.mark.parametrize(
+    ("response", "floor"),
+    [
+        (f"Here:\n```python\n{CODE}\n```\nand th", None),
+        (f"Here:\n```python\n{CODE}", Reason.TRUNCATED),
+        ("Let me thi", Reason.TRUNCATED),
+        ("<think>hm", Reason.UNCLOSED_THOUGHT),
+    ],
+)
+def test_a_truncated_answer_needs_a_closed_code_block(response: str, floor: Reason | None) -> None:
+    turns = Turns.learn(tiny.tokenizer())
+    assert final_answer(response, turns=turns, truncated=True).floor is floor
+    assert final_answer(response, turns=turns).floor in (None, Reason.UNCLOSED_THOUGHT)
+
+
+def test_what_is_too_long_keeps_its_code_block_then_the_questions_head_and_always_its_end() -> None:
+    renderer = Renderer.of(tiny.tokenizer(), 200)
+    code = f"```python\n{CODE}\n```"
+    whole = renderer.fit("Short question.", code)
+    assert (whole.ids, whole.shortened) == (renderer.render("Short question.", code), False)
+    without_prose = renderer.fit("Short question.", "So much to say. " * 90 + "\n" + code + "\nThat was it. " * 9)
+    assert (without_prose.ids, without_prose.shortened) == (whole.ids, True)
+    question = "Head of the question. " + "word " * 900
+    cut = renderer.fit(question, code)
+    assert cut.shortened
+    assert 200 - 3 <= len(cut.ids) <= 200
+    text = tiny.tokenizer().decode(cut.ids)
+    assert "Head of the question." in text
+    assert CODE in text
+    assert cut.ids[-2:] == whole.ids[-2:]
+
+
+def test_what_cannot_be_shortened_is_none_and_never_cut_in_the_middle() -> None:
+    renderer = Renderer.of(tiny.tokenizer(), 200)
+    assert renderer.fit("q", "prose without code " * 90) is None
+    assert renderer.fit("q", "```python\n" + "x = 1\n" * 200 + "```") is None
+    assert renderer.fit("q " * 500, "```python\n" + "x = 1\n" * 30 + "```") is None
+    assert renderer.fit("q", "x" * 10_000_000) is None
+
+
+def test_a_prepared_template_renders_the_same_and_goes_stale_with_its_tokenizer(tmp_path: Path) -> None:
+    tiny.tokenizer().save_pretrained(tmp_path)
+    compiled = Renderer.load(str(tmp_path), 512)
+    Template.compile(AutoTokenizer.from_pretrained(tmp_path), 512).save(tmp_path)
+    loaded = Renderer.load(str(tmp_path))
+    assert (loaded.max_tokens, loaded.fingerprint) == (512, compiled.fingerprint)
+    for answer in HOSTILE:
+        assert loaded.render("q", answer) == compiled.render("q", answer)
+    with pytest.raises(RenderError, match="prepared for inputs of 512"):
+        Renderer.load(str(tmp_path), 1024)
+    tiny.tokenizer(tiny.CHATML.replace("'\n'", "' \n'")).save_pretrained(tmp_path)
+    with pytest.raises(RenderError, match="changed since it was prepared"):
+        Renderer.load(str(tmp_path))
+    (tmp_path / "coderm_template.json").write_text('{"rules"')
+    with pytest.raises(RenderError, match="cannot be read"):
+        Renderer.load(str(tmp_path))

@@ -192,7 +192,9 @@ def test_two_runs_cannot_write_one_output(tmp_path: Path) -> None:
 
 def test_an_id_that_looks_like_markup_and_a_line_of_brackets_do_no_harm(tmp_path: Path, tokenizer: Path) -> None:
     answers, out = tmp_path / "answers.jsonl", tmp_path / "verdicts[b].jsonl"
-    answers.write_text(json.dumps({"id": "task[/b]", "problem": "p", "response": "r"}) + "\n" + "[" * 100_000 + "\n")
+    answers.write_text(
+        json.dumps({"id": "task[/b]", "problem": "p", "program": "x = 1"}) + "\n" + "[" * 100_000 + "\n"
+    )
     with fault_server("ok") as url:
         result = coderm("score", answers, "-o", out, "--url", url, "--model-path", tokenizer)
     assert result.returncode == 1  # for the bad row

@@ -3,13 +3,14 @@
 import asyncio
 import time
 
-import aiohttp
 import pytest
 from tenacity import RetryCallState
 
-from coderm_slime.http import HttpClient, HttpError, _backoff
+from coderm_slime.http import HttpClient, HttpError, Server, _backoff
 from helpers.processes import fault_server
+from helpers.scores import requests_seen
 
+PATH = "/v1/embeddings"
 BODY = {"model": "m", "input": [[1, 2, 3]]}
 
 
@@ -17,21 +18,15 @@ def as_it_is(reply: object) -> object:
     return reply
 
 
-def post(urls: list[str], *, deadline_s: float = 10.0, calls: int = 1, **client: object) -> list:
+def post(
+    urls: list[str], *, deadline_s: float = 10.0, calls: int = 1, bearer: str | None = None, **client: object
+) -> list:
     """The replies to `calls` calls, one after the other."""
 
     async def call() -> list:
-        async with HttpClient(**{"max_in_flight": 4, "attempts": 3, "attempt_s": 10, **client}) as http:
-            addresses = [f"{url}/v1/embeddings" for url in urls]
-            return [await http.post_json(addresses, BODY, as_it_is, deadline_s) for _ in range(calls)]
-
-    return asyncio.run(call())
-
-
-def requests_seen(url: str) -> int:
-    async def call() -> int:
-        async with aiohttp.ClientSession() as session, session.get(f"{url}/count") as response:
-            return (await response.json())["requests"]
+        servers = [Server(url, 4, bearer) for url in urls]
+        async with HttpClient(**{"attempts": 3, "attempt_s": 10, **client}) as http:
+            return [await http.post_json(servers, PATH, BODY, as_it_is, deadline_s) for _ in range(calls)]
 
     return asyncio.run(call())
 
@@ -82,9 +77,9 @@ def test_a_dead_server_is_unreachable_and_the_next_one_answers() -> None:
 
 def test_calls_beyond_the_bound_wait_their_turn() -> None:
     async def run(url: str) -> float:
-        async with HttpClient(max_in_flight=2, attempts=1, attempt_s=10) as client:
-            started = time.monotonic()
-            calls = (client.post_json([f"{url}/v1/embeddings"], BODY, as_it_is, 10) for _ in range(6))
+        async with HttpClient(attempts=1, attempt_s=10) as client:
+            started, server = time.monotonic(), Server(url, max_in_flight=2)
+            calls = (client.post_json([server], PATH, BODY, as_it_is, 10) for _ in range(6))
             await asyncio.gather(*calls)
             return time.monotonic() - started
 

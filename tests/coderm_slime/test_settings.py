@@ -44,7 +44,7 @@ def test_a_settings_file_is_read_where_there_is_no_slime(tmp_path: Path) -> None
         ({}, {"CODERM_RM__CLIPP": "1"}, r"coderm\.rm\.clipp"),
         ({}, {"CODERM_RMM__CLIP": "1"}, r"coderm\.rmm"),
         ({}, {"CODERM_RM_CLIP": "1"}, r"CODERM_RM_CLIP sets nothing; the setting rm\.clip is CODERM_RM__CLIP"),
-        ({"rm": {"urls": ["http://a:1/v1/"]}}, {}, r"base address, without /v1"),
+        ({"rm": {"urls": ["http://a:1/v1/"]}}, {}, r"base address, without a path"),
         ({"rm": {"urls": ["http://a:1 http://b:2"]}}, {}, r"coderm\.rm\.urls\.0"),
         ({"rm": {"clip": 0}}, {}, r"coderm\.rm\.clip = 0"),
         ({"rm": {"clip": "nan"}}, {}, r"coderm\.rm\.clip"),

@@ -1,7 +1,7 @@
 """A FAKE reward server that misbehaves on purpose: `fault_server.py MODE` prints its URL and serves.
 
 In mode `ok` the score of a sequence is its length / 100, so a test can tell a right score from a misplaced one. A mode
-`A-then-B` answers the first request by A and the others by B.
+`A-then-B` answers the first request by A and the others by B; `A-10-then-B` answers ten by A.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ def _row(index: int, logit: object) -> dict:
     return {"object": "embedding", "index": index, "embedding": [logit]}
 
 
+UNLUCKY = 13  # the length that modes `unlucky` and `refusing` cannot stand
 _TEXTS = {
     "nan": '{"data": [{"object": "embedding", "index": 0, "embedding": [NaN]}]}',
     "huge": '{"data": [{"object": "embedding", "index": 0, "embedding": [1' + "0" * 400 + "]}]}",
@@ -24,12 +25,18 @@ _TEXTS = {
 
 class FaultServer:
     def __init__(self, mode: str) -> None:
-        self.modes = mode.split("-then-")
+        first, _, self.later = mode.partition("-then-")
+        self.first, _, count = first.partition("-")
+        self.first_requests = int(count or 1)
         self.requests = 0
 
+    def mode_now(self) -> str:
+        return self.later if self.later and self.requests >= self.first_requests else self.first
+
     async def embeddings(self, request: web.Request) -> web.Response:
-        batch = (await request.json())["input"]
-        mode = self.modes[min(self.requests, len(self.modes) - 1)]
+        body = await request.json()
+        batch = body["input_ids"] if request.path == "/classify" else body["input"]
+        mode = self.mode_now()
         self.requests += 1
         rows = [_row(index, len(ids) / 100) for index, ids in enumerate(batch)]
         if mode == "busy":
@@ -46,6 +53,17 @@ class FaultServer:
             await asyncio.sleep(3600)
         if mode == "drop":
             request.transport.close()
+        if mode == "language" or (mode == "refusing" and any(len(ids) == UNLUCKY for ids in batch)):
+            return web.Response(status=400, text="not for this model")
+        if mode == "flat":
+            rows = [_row(row["index"], 0.5) for row in rows]
+        if mode == "other":
+            rows = [_row(row["index"], row["embedding"][0] + 1) for row in rows]
+        if mode == "unlucky":
+            rows = [
+                _row(row["index"], float("nan") if len(batch[row["index"]]) == UNLUCKY else row["embedding"][0])
+                for row in rows
+            ]
         if mode == "slow":
             await asyncio.sleep(0.2)
         if mode == "short":
@@ -56,7 +74,10 @@ class FaultServer:
             rows = [{**row, "embedding": [0.1, 0.2]} for row in rows]
         if mode == "text":
             rows = [_row(row["index"], "0.5") for row in rows]
-        return web.json_response({"data": rows})
+        return web.json_response(rows if request.path == "/classify" else {"data": rows})
+
+    async def info(self, _: web.Request) -> web.Response:
+        return web.json_response({"is_generation": self.mode_now() == "language"})
 
     async def count(self, _: web.Request) -> web.Response:
         return web.json_response({"requests": self.requests})
@@ -66,6 +87,8 @@ async def main(mode: str) -> None:
     server = FaultServer(mode)
     app = web.Application(client_max_size=2**26)
     app.router.add_post("/v1/embeddings", server.embeddings)
+    app.router.add_post("/classify", server.embeddings)
+    app.router.add_get("/model_info", server.info)
     app.router.add_get("/count", server.count)
     runner = web.AppRunner(app)
     await runner.setup()

@@ -26,6 +26,9 @@ class Sample:
     response: str = "return a + b"
     metadata: dict = field(default_factory=lambda: {"messages": [{"role": "user", "content": "Add."}], "id": 7})
     reward: Any = None
+    status: Any = None
+    group_index: int | None = None
+    remove_sample: bool = False
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,9 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def args_for(url: str, tokenizer: str, **rm: object) -> SimpleNamespace:
-    return SimpleNamespace(coderm={"rm": {"urls": [url], "model_path": tokenizer, "deadline_s": 10, **rm}})
+    return SimpleNamespace(
+        coderm={"rm": {"urls": [url], "model_path": tokenizer, "deadline_s": 10, "preset": "paper", **rm}}
+    )
 
 
 def test_names_and_kinds_are_those_that_slime_calls() -> None:
@@ -87,8 +92,8 @@ def test_a_failed_call_stops_the_run_and_is_never_a_low_reward(tokenizer: str, m
 
 
 def test_a_sample_without_its_question_is_an_error_at_the_first_sample(tokenizer: str) -> None:
-    with fault_server("ok") as url, pytest.raises(QuestionError, match="--metadata-key"):
-        asyncio.run(reward(args_for(url, tokenizer), Sample(metadata={})))
+    with fault_server("ok") as url, pytest.raises(QuestionError, match="shows no user turn"):
+        asyncio.run(reward(args_for(url, tokenizer), Sample(prompt="Add.", metadata={})))
 
 
 def test_missing_settings_are_an_error_that_names_them() -> None:
@@ -132,3 +137,95 @@ def test_a_cancelled_first_sample_does_not_spoil_the_others(tokenizer: str) -> N
 
     with fault_server("ok") as url:
         assert asyncio.run(run(args_for(url, tokenizer))) > 0
+
+
+POST_PROCESS = "reward.post_process.normalize_groups"
+
+
+def test_the_question_is_read_from_a_templated_prompt_where_no_messages_are_kept(tokenizer: str) -> None:
+    prompt = "<|im_start|>user\nAdd.<|im_end|>\n<|im_start|>assistant\n"
+    with fault_server("ok") as url:
+        args = args_for(url, tokenizer)
+        templated = asyncio.run(reward(args, Sample(prompt=prompt, metadata={})))
+        assert templated == asyncio.run(reward(args, Sample()))
+
+
+def test_with_our_post_process_a_sample_that_cannot_be_scored_is_taken_out(tokenizer: str) -> None:
+    sample = Sample()
+    with fault_server("500") as url:
+        args = args_for(url, tokenizer, attempts=1)
+        args.custom_reward_post_process_path = POST_PROCESS
+        assert asyncio.run(reward(args, sample)) == 0.0
+    assert sample.remove_sample
+    assert (sample.metadata["coderm"]["score"], sample.metadata["coderm"]["reason"]) == (None, "server_error")
+
+
+def test_abstaining_without_our_post_process_is_refused_at_once(tokenizer: str) -> None:
+    with fault_server("ok") as url, pytest.raises(SettingsError, match="custom-reward-post-process-path"):
+        asyncio.run(reward(args_for(url, tokenizer, on_failure="abstain"), Sample()))
+
+
+def test_a_warning_says_which_flag_lets_samples_abstain(tokenizer: str, caplog: pytest.LogCaptureFixture) -> None:
+    with fault_server("ok") as url:
+        asyncio.run(reward(args_for(url, tokenizer), Sample()))
+    assert f"--custom-reward-post-process-path {POST_PROCESS}" in caplog.text
+
+
+@pytest.mark.parametrize(("mode", "stops"), [("500", True), ("ok", False)])
+def test_past_the_failure_rate_the_run_stops_and_not_before_enough_samples(
+    tokenizer: str, mode: str, stops: bool
+) -> None:
+    async def run(args: Any) -> list[Any]:
+        first = [reward(args, Sample(response=f"{n}")) for n in range(63)]
+        assert len(await asyncio.gather(*first)) == 63
+        return await asyncio.gather(
+            *(reward(args, Sample(response=f"x{n}")) for n in range(9)), return_exceptions=True
+        )
+
+    with fault_server(mode) as url:
+        args = args_for(url, tokenizer, attempts=1)
+        args.custom_reward_post_process_path = POST_PROCESS
+        late = asyncio.run(run(args))
+    assert all(isinstance(result, RewardUnavailable) for result in late) is stops
+    assert stops is ("of the last" in str(late[-1]))
+
+
+def test_the_reward_models_name_must_be_one_that_slime_serves(tokenizer: str) -> None:
+    with fault_server("ok") as url:
+        host, port = url.removeprefix("http://").split(":")
+        args = args_for(url, tokenizer, urls=[], model_name="reward")
+        with pytest.raises(SettingsError, match="model_name='reward'"):
+            asyncio.run(reward(args, Sample()))
+        args.sglang_model_routers = {"reward": (host, int(port))}
+        assert asyncio.run(reward(args, Sample())) > 0
+
+
+@pytest.mark.parametrize(
+    ("response", "status", "reason"),
+    [
+        ("no code", None, "no_code"),
+        ("```python\ndef (:\n```", None, "syntax_error"),
+        ("```python\nx = 1", "truncated", "truncated"),
+        ("", None, "empty_answer"),
+        ("word " * 5000, None, "too_long"),
+        ("<think>", None, "unclosed_thought"),
+        ("```python\nx = 1\n```", "truncated", "scored"),
+    ],
+)
+def test_the_robust_preset_gives_what_is_no_program_the_floor_without_a_call(
+    tokenizer: str, response: str, status: str | None, reason: str
+) -> None:
+    sample = Sample(response=response, status=SimpleNamespace(value=status))
+    with fault_server("ok") as url:
+        value = asyncio.run(reward(args_for(url, tokenizer, preset="robust"), sample))
+    assert sample.metadata["coderm"]["reason"] == reason
+    assert (value == -4.0) is (reason != "scored")
+
+
+@pytest.mark.parametrize(("shaping", "floor"), [("clip", -4.0), ("softplus", 0.01815), ("sigmoid", 0.01799)])
+def test_a_floor_is_shaped_like_the_lowest_score(tokenizer: str, shaping: str, floor: float) -> None:
+    with fault_server("ok") as url:
+        args = args_for(url, tokenizer, preset="robust", shaping=shaping)
+        values = asyncio.run(reward(args, [Sample(response=""), Sample(response="```python\nx = 1\n```")]))
+    assert values[0] == pytest.approx(floor, abs=1e-5)
+    assert floor < values[1] <= 4.0
