@@ -134,7 +134,9 @@ class HttpClient:
             async for turn in retrying:
                 with turn:
                     server = _choose(servers)
-                    await asyncio.sleep(server.rests_until - time.monotonic())  # zero or less: only gives way
+                    rest_s = server.rests_until - time.monotonic()
+                    if rest_s > 0:  # giving way here for nothing would let a burst's calls all choose one server
+                        await asyncio.sleep(rest_s)
                     try:
                         return await self._watched(server, attempt)
                     except HttpError as error:

@@ -125,3 +125,14 @@ def test_waits_between_attempts_grow_to_seconds_and_differ() -> None:
     assert max(first for first, _ in waits) <= 0.2
     assert max(late for _, late in waits) > 1.5
     assert len({late for _, late in waits}) > 40
+
+
+def test_a_burst_of_calls_spreads_over_the_servers() -> None:
+    async def run(urls: list[str]) -> None:
+        servers = [Server(url, max_in_flight=8) for url in urls]
+        async with HttpClient(attempts=1, attempt_s=10) as client:
+            await asyncio.gather(*(client.post_json(servers, PATH, BODY, as_it_is, 10) for _ in range(12)))
+
+    with fault_server("slow") as one, fault_server("slow") as other:
+        asyncio.run(run([one, other]))
+        assert (requests_seen(one), requests_seen(other)) == (6, 6)
