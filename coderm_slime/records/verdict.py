@@ -83,7 +83,7 @@ REASONS: dict[Reason, ReasonFacts] = {
     Reason.WRONG_MODEL: ReasonFacts(
         _ABSTAINED,
         "the server is no reward model, scores two different inputs alike, or no longer gives the known scores",
-        "serve the checkpoint that `coderm prepare` wrote; beside training, see README, frozen models",
+        "check `rm.urls`; a model frozen on GPUs that train needs SGLang's `enable_weights_cpu_backup: true`",
     ),
 }
 
