@@ -108,10 +108,8 @@ class HttpClient:
         """Close the pooled connections."""
         await self._session.close()
 
-    async def call(
-        self, servers: Sequence[Server], attempt: Callable[[Server], Awaitable[T]], deadline_s: float
-    ) -> tuple[T, Server]:
-        """Run `attempt` on one server after another until it succeeds; its result, and whose it is.
+    async def call(self, servers: Sequence[Server], attempt: Callable[[Server], Awaitable[T]], deadline_s: float) -> T:
+        """Run `attempt` on one server after another until it succeeds, and return its result.
 
         Args:
             attempt: one try, as a rule `request`; raises HttpError.
@@ -145,7 +143,7 @@ class HttpClient:
             raise AssertionError("tenacity returns or raises")
 
         try:
-            return await asyncio.wait_for(attempt_all(), deadline_s), server
+            return await asyncio.wait_for(attempt_all(), deadline_s)
         except asyncio.TimeoutError:
             detail = f"no reply within {deadline_s:.3g} s ({last_failure})"
             raise HttpError("timeout", server.url, detail) from None
@@ -164,13 +162,6 @@ class HttpClient:
             server.in_flight -= 1
         server.did_well()
         return result
-
-    async def post_json(
-        self, servers: Sequence[Server], path: str, body: Any, parse: Callable[[Any], T], deadline_s: float
-    ) -> T:
-        """Post `body` to one of `servers` and return what `parse` makes of the decoded reply; see `call`."""
-        reply, _ = await self.call(servers, lambda server: self.request(server, "POST", path, body, parse), deadline_s)
-        return reply
 
     async def request(self, server: Server, method: str, path: str, body: Any, parse: Callable[[Any], T]) -> T:
         """One request to one server, in one of its slots.

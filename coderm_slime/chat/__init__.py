@@ -7,10 +7,10 @@ closed thought, bare programs as responses, token ids, and the one rule for inpu
 
 from coderm_slime.chat.answer import Answer, final_answer
 from coderm_slime.chat.fence import as_response
-from coderm_slime.chat.question import QuestionError, last_user_turn
+from coderm_slime.chat.question import last_user_turn
 from coderm_slime.chat.render import Rendered, Renderer, load_tokenizer
 from coderm_slime.chat.template import DEFAULT_MAX_TOKENS, RenderError, Template
-from coderm_slime.chat.turns import Turns, TurnsError
+from coderm_slime.chat.turns import QuestionError, Turns, TurnsError
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",

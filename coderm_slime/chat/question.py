@@ -1,18 +1,9 @@
 """The question a sample asks: the last user turn of its messages, or of its templated prompt."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from coderm_slime.errors import CodermError
-
-if TYPE_CHECKING:
-    from coderm_slime.chat.turns import Turns
-
-
-class QuestionError(CodermError):
-    """The sample does not show its question. The text says where it may stand."""
+from coderm_slime.chat.turns import QuestionError, Turns
 
 
 def last_user_turn(prompt: object, metadata: Mapping[str, Any] | None = None, turns: Turns | None = None) -> str:

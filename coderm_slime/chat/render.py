@@ -27,6 +27,7 @@ from coderm_slime.chat.template import (
     render_with_hugging_face,
 )
 from coderm_slime.pycode import answer_code
+from coderm_slime.text import encodable
 
 # A question shortened below this part of the limit no longer says what is asked.
 _LEAST_QUESTION = 1 / 4
@@ -109,7 +110,7 @@ class Renderer:
         """
         if len(question) + len(answer) > self._max_chars:
             return None
-        texts = {QUESTION: _encodable(question).strip(), ANSWER: _encodable(answer).strip("\r\n").rstrip()}
+        texts = {QUESTION: encodable(question).strip(), ANSWER: encodable(answer).strip("\r\n").rstrip()}
         filled = [
             piece if isinstance(piece, int) else SENTINELS.sub(lambda match: texts[match.group()], piece)
             for piece in self._skeleton
@@ -145,7 +146,7 @@ class Renderer:
         room = 0 if around is None else self.max_tokens - len(around)
         if room < self.max_tokens * _LEAST_QUESTION:
             return None
-        question = _encodable(question[: self._max_chars]).strip()
+        question = encodable(question[: self._max_chars]).strip()
         ends = [end for _, end in self._plain.encode(question, add_special_tokens=False).offsets]
         for tokens in range(room, 0, -1):  # a cut may split differently at its end: a token or two more
             ids = self.render(question[: ends[min(tokens, len(ends)) - 1]], answer)
@@ -182,8 +183,3 @@ def load_tokenizer(model_path: str) -> Any:
         return AutoTokenizer.from_pretrained(model_path, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise RenderError(f"no tokenizer can be loaded from {model_path!r}: {error}") from error
-
-
-def _encodable(text: str) -> str:
-    """`text` with lone surrogates, which no encoder takes, as '?'."""
-    return text.encode("utf-8", "replace").decode("utf-8")

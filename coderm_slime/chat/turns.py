@@ -10,10 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from coderm_slime.chat.question import QuestionError
 from coderm_slime.errors import CodermError
 
 _SYSTEM, _FIRST, _REPLY, _SECOND = "SENTINELSYSTEM4c1e", "SENTINELFIRST88d0", "SENTINELREPLY25fa", "SENTINELSECOND6b97"
+
+
+class QuestionError(CodermError):
+    """The sample does not show its question. The text says where it may stand."""
 
 
 class TurnsError(CodermError):

@@ -15,6 +15,7 @@ from typing import Any
 from coderm_slime.http import HttpClient, HttpError, Server
 from coderm_slime.llm.completion import Completion, Message, completion_in, counts_in
 from coderm_slime.llm.endpoint import CHAT_PATH, EndpointError, LlmEndpoint, Usage
+from coderm_slime.text import encodable
 
 # Of a key that a server repeats, also cut short or half masked, no more than its beginning need match to be hidden.
 _KEY_TOLD_BY_CHARS = 8
@@ -89,21 +90,20 @@ class LlmPool:
         """
         optional = {
             "top_p": top_p,
-            "stop": [_encodable(one) for one in ([stop] if isinstance(stop, str) else stop)] or None,
+            "stop": [encodable(one) for one in ([stop] if isinstance(stop, str) else stop)] or None,
             "seed": seed,
             "logprobs": None if top_logprobs is None else True,
             "top_logprobs": top_logprobs,
         }
         body = {
-            "messages": [{"role": one["role"], "content": _encodable(one["content"])} for one in messages],
+            "messages": [{"role": one["role"], "content": encodable(one["content"])} for one in messages],
             "max_tokens": max_tokens,
             "temperature": temperature,
             **{name: value for name, value in optional.items() if value is not None},
         }
-        completion, _ = await self._http.call(
+        return await self._http.call(
             list(self._members), lambda server: self._attempt(server, self._members[server], body), deadline_s
         )
-        return completion
 
     async def _attempt(self, server: Server, member: _Member, body: dict[str, Any]) -> Completion:
         sent = {"model": member.endpoint.model, **body}
@@ -137,10 +137,6 @@ def _with_text(answer: Completion) -> Completion:
         detail = f"the answer is empty, with finish_reason {answer.finish_reason!r:.30}"
         raise HttpError("bad_reply", answer.url, detail, by_input=True)
     return answer
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _without_key(text: str, key: str | None) -> str:

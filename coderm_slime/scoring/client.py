@@ -140,7 +140,7 @@ class RewardModel:
         self.counts["batches"] += 1
         deadline_s = max(item.deadline for item in items) - time.monotonic()
         try:
-            logits, _ = await self._http.call(
+            logits = await self._http.call(
                 self._servers, lambda server: self._ask([item.ids for item in items], server), deadline_s
             )
         except HttpError as error:

@@ -18,6 +18,10 @@ def as_it_is(reply: object) -> object:
     return reply
 
 
+async def post_once(http: HttpClient, servers: list[Server], deadline_s: float) -> object:
+    return await http.call(servers, lambda server: http.request(server, "POST", PATH, BODY, as_it_is), deadline_s)
+
+
 def post(
     urls: list[str], *, deadline_s: float = 10.0, calls: int = 1, bearer: str | None = None, **client: object
 ) -> list:
@@ -26,7 +30,7 @@ def post(
     async def call() -> list:
         servers = [Server(url, 4, bearer) for url in urls]
         async with HttpClient(**{"attempts": 3, "attempt_s": 10, **client}) as http:
-            return [await http.post_json(servers, PATH, BODY, as_it_is, deadline_s) for _ in range(calls)]
+            return [await post_once(http, servers, deadline_s) for _ in range(calls)]
 
     return asyncio.run(call())
 
@@ -79,7 +83,7 @@ def test_calls_beyond_the_bound_wait_their_turn() -> None:
     async def run(url: str) -> float:
         async with HttpClient(attempts=1, attempt_s=10) as client:
             started, server = time.monotonic(), Server(url, max_in_flight=2)
-            calls = (client.post_json([server], PATH, BODY, as_it_is, 10) for _ in range(6))
+            calls = (post_once(client, [server], 10) for _ in range(6))
             await asyncio.gather(*calls)
             return time.monotonic() - started
 
@@ -131,7 +135,7 @@ def test_a_burst_of_calls_spreads_over_the_servers() -> None:
     async def run(urls: list[str]) -> None:
         servers = [Server(url, max_in_flight=8) for url in urls]
         async with HttpClient(attempts=1, attempt_s=10) as client:
-            await asyncio.gather(*(client.post_json(servers, PATH, BODY, as_it_is, 10) for _ in range(12)))
+            await asyncio.gather(*(post_once(client, servers, 10) for _ in range(12)))
 
     with fault_server("slow") as one, fault_server("slow") as other:
         asyncio.run(run([one, other]))
