@@ -19,6 +19,7 @@ PARTS = (
     "coderm_slime.cli.doctor",
     "coderm_slime.cli.score",
     "coderm_slime.cli.serve",
+    "coderm_slime.cli.prepare",
     "coderm_slime.cli.data",
 )
 

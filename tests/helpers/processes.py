@@ -1,9 +1,13 @@
 """Server processes that live as long as a `with` block."""
 
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +27,41 @@ def coderm_serve(model: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "coderm_slime", "serve", "--model", str(model), "--port", "0"]
     with _running(command, r"serving .* at (http://\S+)") as url:
         yield url
+
+
+@contextmanager
+def sglang_router(*workers: str) -> Iterator[str]:
+    """The URL of the real sglang-router in front of workers that all answer."""
+    port = free_port()
+    command = [sys.executable, "-m", "sglang_router.launch_router", "--host", "127.0.0.1", "--port", str(port)]
+    metrics = ["--prometheus-port", str(free_port())]
+    with _running([*command, *metrics, "--worker-urls", *workers], r"(Starting server on|listening on|Router ready)"):
+        url = f"http://127.0.0.1:{port}"
+        _wait_until(
+            lambda: _status(f"{url}/get_model_info") == 200
+        )  # its workers are added some time after it listens
+        yield url
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def _status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return reply.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    while not holds():  # pytest's own timeout bounds it
+        time.sleep(0.1)
 
 
 @contextmanager

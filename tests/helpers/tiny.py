@@ -38,12 +38,27 @@ def tokenizer(template: str = CHATML, specials: tuple[str, ...] = ("<|im_start|>
 
 def reward_model(folder: Path, family: str, *, num_labels: int = 1, spread: float = 1.0) -> Path:
     """Write a random sequence-classification checkpoint of a few thousand parameters; `spread` scales its head."""
+    import transformers
+
+    model = _random(transformers.AutoModelForSequenceClassification, family, num_labels=num_labels)
+    model.score.weight.data.mul_(spread)
+    return _save(model, folder)
+
+
+def language_model(folder: Path, family: str = "llama") -> Path:
+    """Write a random causal language model of a few thousand parameters."""
+    import transformers
+
+    return _save(_random(transformers.AutoModelForCausalLM, family), folder)
+
+
+def _random(kind: Any, family: str, **config: Any) -> Any:
     import torch
     import transformers
 
     torch.manual_seed(0)
     fast = tokenizer()
-    config = getattr(transformers, CONFIGS[family])(
+    shape = getattr(transformers, CONFIGS[family])(
         vocab_size=len(fast),
         hidden_size=64,
         intermediate_size=128,
@@ -51,13 +66,17 @@ def reward_model(folder: Path, family: str, *, num_labels: int = 1, spread: floa
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=512,
-        num_labels=num_labels,
         pad_token_id=fast.pad_token_id,
+        eos_token_id=fast.eos_token_id,
+        **config,
     )
-    model = transformers.AutoModelForSequenceClassification.from_config(config)
+    model = kind.from_config(shape)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    model.score.weight.data.mul_(spread)
+    return model
+
+
+def _save(model: Any, folder: Path) -> Path:
     model.save_pretrained(folder)
-    fast.save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
     return folder
