@@ -21,6 +21,7 @@ PARTS = (
     "coderm_slime.cli.serve",
     "coderm_slime.cli.prepare",
     "coderm_slime.cli.data",
+    "reward.cli",
 )
 
 

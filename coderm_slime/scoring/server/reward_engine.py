@@ -40,11 +40,12 @@ class RewardEngine:
         """The raw logit of every sequence, in order; sequences of like length share a forward pass."""
         logits = [0.0] * len(batch)
         for group in by_length([len(ids) for ids in batch]):
-            for index, logit in zip(group, self._forward([batch[index] for index in group]), strict=True):
+            for index, logit in zip(group, self.forward([batch[index] for index in group]), strict=True):
                 logits[index] = logit
         return logits
 
-    def _forward(self, batch: Sequence[Sequence[int]]) -> list[float]:
+    def forward(self, batch: Sequence[Sequence[int]]) -> list[float]:
+        """The raw logits of `batch` from one forward pass, padded to its longest sequence."""
         lengths = torch.tensor([len(ids) for ids in batch])
         width = int(lengths.max())
         ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in batch])
