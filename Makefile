@@ -30,7 +30,7 @@ test-slow: env
 
 test-core:
 	@$(PYTHON) tools/make_env.py "$(CORE_VENV)" --extras test-core --without-torch
-	"$(CORE_VENV)/bin/python" -m pytest -m "not slow and not torch" tests/coderm_slime tests/reward $(TEST_ARGS)
+	"$(CORE_VENV)/bin/python" -m pytest -m "not slow and not torch and not eval" tests/coderm_slime tests/reward $(TEST_ARGS)
 
 test-image:
 	@$(PYTHON) tools/make_env.py "$(IMAGE_VENV)" --extras test --constraint tests/image_constraints.txt
