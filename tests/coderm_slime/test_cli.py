@@ -120,7 +120,8 @@ def test_score_spoils_no_file_that_is_no_list_of_verdicts(tmp_path: Path, tokeni
     for target in (out, answers):
         before = target.read_text()
         result = coderm("score", answers, "-o", target, "--url", "http://127.0.0.1:1", "--model-path", tokenizer)
-        assert (result.returncode, "--out names" in result.stderr) == (1, True)
+        said = "no list of verdicts" if target is out else "--out names"
+        assert (result.returncode, said in result.stderr) == (1, True)
         assert target.read_text() == before
 
 
