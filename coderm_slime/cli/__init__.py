@@ -21,7 +21,9 @@ PARTS = (
     "coderm_slime.cli.serve",
     "coderm_slime.cli.prepare",
     "coderm_slime.cli.data",
+    "coderm_slime.cli.evaluate",
     "reward.cli",
+    "rm_train.cli",
 )
 
 

@@ -1,11 +1,12 @@
-"""`coderm data …`: for now the small real model that the quickstart and the tests run on."""
+"""`coderm data …`: the small real model and the pairs that the quickstart and the tests run on."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from coderm_slime.cli.root import GROUPS
+from coderm_slime.errors import CodermError
 
 
 @GROUPS["data"].command("smollm2")
@@ -29,3 +30,29 @@ def smollm2(
     if reward_model is not None:
         smollm2.write_reward_model(folder, reward_model)
         typer.echo(f"reward model, head untrained: {reward_model}")
+
+
+@GROUPS["data"].command("pairs")
+def pairs(
+    name: Annotated[
+        Literal["starter", "human-eval"],
+        typer.Argument(help="starter: problems written for this project; human-eval: for evaluation, never training."),
+    ],
+    out: Annotated[Path, typer.Argument(help="A new JSONL file.")],
+) -> None:
+    """Write pairs of a right and a wrong program.
+
+    The wrong programs of `starter` are written by hand; those of `human-eval` are made from the right ones, wrong by
+    construction (another result, another problem's body, a stub), which is cruder than what models get wrong.
+    """
+    from coderm_slime.mutate import human_eval_pairs
+    from coderm_slime.problems import starter_pairs
+
+    rows = starter_pairs() if name == "starter" else human_eval_pairs()
+    text = "".join(row.model_dump_json() + "\n" for row in rows)
+    if out.exists() and out.read_text(encoding="utf-8") != text:
+        raise CodermError(f"{out} exists and holds something else; name another file")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+    problems = len({row.key for row in rows})
+    typer.echo(f"{len(rows)} pairs of {problems} problems: {out}")

@@ -24,6 +24,9 @@ from coderm_slime.scoring.weights import (
     tensors_in,
 )
 
+# The known inputs are few: others may be moved by more than the most that these are.
+_MARGIN = 3
+_LEAST_TOLERANCE = 0.1  # another engine's kernels differ from the ones measured here
 _BIAS_FILE = "model-score-bias.safetensors"
 _HUB_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
 # Written anew, or about weights of another form.
@@ -55,12 +58,14 @@ def prepare(source: str, folder: Path, *, max_tokens: int, dtype: str = "float32
         template = Template.compile(load_tokenizer(str(draft)), max_tokens)
         renderer = Renderer.of(load_tokenizer(str(draft)), max_tokens)
         template.save(draft)
+        probe = _probe(draft, renderer, dtype)
         card = Card(
             fingerprint=renderer.fingerprint,
             max_tokens=max_tokens,
             dtype=dtype,
             source=source if origin != Path(source) else origin.resolve().name,
-            probe=_probe(draft, renderer, dtype),
+            tolerance=_tolerance(draft, probe),
+            probe=probe,
         )
         (draft / CARD_FILE).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
         draft.replace(folder)
@@ -126,6 +131,17 @@ def _probe(draft: Path, renderer: Renderer, dtype: str) -> tuple[ProbeItem, ...]
     if not all(map(math.isfinite, logits)) or max(logits) - min(logits) < 1e-3:
         raise CheckpointError(f"the model scores different inputs {[round(x, 4) for x in logits]}: its head is dead")
     return tuple(ProbeItem(input_ids=tuple(ids), logit=logit) for ids, logit in zip(inputs, logits, strict=True))
+
+
+def _tolerance(draft: Path, probe: tuple[ProbeItem, ...]) -> float:
+    """How far a server's logits may be off: a multiple of how far bfloat16, alone or batched, moves them."""
+    from coderm_slime.scoring.server.reward_engine import RewardEngine
+
+    engine = RewardEngine(draft, "bfloat16")
+    batch = [list(item.input_ids) for item in probe]
+    moved = [*engine.forward(batch), *(engine.forward([ids])[0] for ids in batch)]
+    known = [item.logit or 0.0 for item in probe] * 2
+    return max(_LEAST_TOLERANCE, _MARGIN * max(abs(a - b) for a, b in zip(moved, known, strict=True)))
 
 
 def _hugging_face_logits(draft: Path, inputs: list[list[int]], dtype: str) -> list[float]:

@@ -16,9 +16,10 @@ from coderm_slime.chat import Renderer, as_response
 from coderm_slime.errors import CodermError
 
 CARD_FILE = "coderm_rm.json"
-# Logits of a few units come out of bf16, other batch sizes and other kernels up to about this far apart; another
-# checkpoint's are off by more on one of two inputs unless it is very nearly the same model.
-TOLERANCE = 0.1
+# How far a known score may be off: as a server computes in bfloat16, in batches of any size, scores move. `coderm
+# prepare` measures by how much for its checkpoint; for others this is taken, with which a model that lost its weights
+# is still told.
+TOLERANCE = 0.5
 RELATIVE_TOLERANCE = 0.02
 
 _EXCHANGES = (
@@ -51,6 +52,7 @@ class Card(BaseModel):
     Attributes:
         fingerprint: of the template, tokenizer and limit that its inputs are rendered by.
         dtype: the precision in which Hugging Face gave the probe's logits.
+        tolerance: how far a server's logits may be off, from how far bfloat16 and batching moved them.
         source: the name of what it was prepared from.
     """
 
@@ -61,6 +63,7 @@ class Card(BaseModel):
     max_tokens: int
     dtype: str
     source: str
+    tolerance: float = Field(gt=0, allow_inf_nan=False)
     probe: tuple[ProbeItem, ...] = Field(min_length=2)
 
 
@@ -102,7 +105,9 @@ def probe_for(renderer: Renderer, card: Card | None) -> "Probe":
         items = sorted(card.probe, key=lambda item: item.logit or 0.0)
     if len(items) < 2:
         raise ProbeError(f"max_tokens={renderer.max_tokens} is too little for the inputs that check a server")
-    return Probe([items[0].input_ids, items[-1].input_ids], [items[0].logit, items[-1].logit])
+    ends = items[0], items[-1]
+    tolerance = TOLERANCE if card is None else card.tolerance
+    return Probe([item.input_ids for item in ends], [item.logit for item in ends], tolerance)
 
 
 @dataclass
@@ -111,6 +116,7 @@ class Probe:
 
     inputs: Sequence[Sequence[int]]
     expected: list[float | None] = field(default_factory=lambda: [None, None])
+    tolerance: float = TOLERANCE
 
     def fault_in(self, scores: Sequence[float | None]) -> str:
         """What is wrong with a server that scores both inputs so; empty if nothing is. Learns what is not known."""
@@ -130,6 +136,6 @@ class Probe:
         known = self.expected[which]
         if score is None:
             return "a known input is scored with no number"
-        if known is None or abs(score - known) <= TOLERANCE + RELATIVE_TOLERANCE * abs(known):
+        if known is None or abs(score - known) <= self.tolerance + RELATIVE_TOLERANCE * abs(known):
             return ""
         return f"a known input is scored {score:.4f} instead of {known:.4f}: not the checkpoint it was"

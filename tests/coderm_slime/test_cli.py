@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,15 +14,7 @@ import pytest
 from coderm_slime import __version__
 from coderm_slime.cli import doctor
 from helpers import tiny
-from helpers.processes import fault_server
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def coderm(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "coderm_slime", *map(str, arguments)]
-    env = {**os.environ, "COLUMNS": "200", **environment}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=120, check=False)
+from helpers.processes import ROOT, coderm, fault_server
 
 
 @pytest.fixture(scope="module")

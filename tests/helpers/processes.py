@@ -1,5 +1,6 @@
 """Server processes that live as long as a `with` block."""
 
+import os
 import re
 import socket
 import subprocess
@@ -12,6 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def coderm(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    """A run of the command line to its end."""
+    command = [sys.executable, "-m", "coderm_slime", *map(str, arguments)]
+    env = {**os.environ, "COLUMNS": "200", **environment}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=250, check=False)
 
 
 @contextmanager

@@ -46,16 +46,26 @@ class RewardEngine:
 
     def forward(self, batch: Sequence[Sequence[int]]) -> list[float]:
         """The raw logits of `batch` from one forward pass, padded to its longest sequence."""
+        with torch.inference_mode():
+            return [float(logit) for logit in self._model.score(self._last_hidden(batch)).float().squeeze(-1)]
+
+    def features(self, batch: Sequence[Sequence[int]]) -> torch.Tensor:
+        """What the head reads of every sequence, (len(batch), hidden) in float32, in order."""
+        rows = torch.empty(len(batch), self._model.config.hidden_size)
+        with torch.inference_mode():
+            for group in by_length([len(ids) for ids in batch]):
+                rows[group] = self._last_hidden([batch[index] for index in group]).float()
+        return rows
+
+    def _last_hidden(self, batch: Sequence[Sequence[int]]) -> torch.Tensor:
         lengths = torch.tensor([len(ids) for ids in batch])
         width = int(lengths.max())
         ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in batch])
         mask = (torch.arange(width)[None, :] < lengths[:, None]).long()
-        with torch.inference_mode():
-            hidden = self._model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
-            # The last token is found by length, not by looking for pad ids as transformers does: where the pad token
-            # is the end-of-turn token, that search would stop one token early.
-            logits = self._model.score(hidden[torch.arange(len(batch)), lengths - 1])
-        return [float(logit) for logit in logits.float().squeeze(-1)]
+        hidden: torch.Tensor = self._model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
+        # The last token is found by length, not by looking for pad ids as transformers does: where the pad token
+        # is the end-of-turn token, that search would stop one token early.
+        return hidden[torch.arange(len(batch)), lengths - 1]
 
 
 def by_length(lengths: Sequence[int]) -> list[list[int]]:
