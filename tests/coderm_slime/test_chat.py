@@ -322,6 +322,15 @@ def test_a_policy_template_that_shows_no_marks_is_refused() -> None:
             Turns.learn(tiny.tokenizer(template))
 
 
+def test_the_prompt_of_a_policy_without_a_chat_template_is_the_question_itself() -> None:
+    turns = Turns.learn(tiny.tokenizer(None))
+    assert last_user_turn(" Add two numbers.\n", {}, turns) == "Add two numbers."
+    assert turns.answer_in("return a + b<|im_end|>\n") == "return a + b"
+    for prompt, named in (("<|im_start|>user\nask<|im_end|>", "a chat template wrote it"), (" \n", "empty")):
+        with pytest.raises(QuestionError, match=named):
+            last_user_turn(prompt, {}, turns)
+
+
 @pytest.mark.parametrize(
     ("response", "floor"),
     [
