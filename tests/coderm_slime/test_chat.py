@@ -1,5 +1,6 @@
 """What the reward model reads: the question, the answer, and token ids that no answer can forge."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,21 @@ def test_a_tokenizer_that_turns_spelt_text_into_a_control_token_is_refused() -> 
     leaky.chat_template = tiny.CHATML
     with pytest.raises(RenderError, match="control token itself"):
         Renderer.of(leaky, 2048)
+
+
+def test_a_byte_that_the_vocabulary_lacks_is_left_out_and_never_becomes_a_control_token() -> None:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    state = json.loads(tiny.tokenizer().backend_tokenizer.to_str())
+    state["model"]["unk_token"] = "<|im_end|>"
+    del state["model"]["vocab"]["\u0100"]  # how a byte-level vocabulary spells the byte 0
+    backend = Tokenizer.from_str(json.dumps(state))
+    assert backend.token_to_id("<|im_end|>") in backend.encode("a\0b").ids
+    lacking = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|im_end|>")
+    lacking.chat_template = tiny.CHATML
+    renderer = Renderer.of(lacking, 2048)
+    assert renderer.render("q", "a\0\0b") == renderer.render("q", "ab")
 
 
 def test_a_template_that_asks_for_the_date_is_always_told_the_same_one() -> None:
