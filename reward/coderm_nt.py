@@ -7,33 +7,15 @@ opens nothing and reads no file; the first reward loads settings and tokenizer, 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from coderm_slime.chat import last_user_turn
-from coderm_slime.scoring.scorer import Scorer
 from coderm_slime.settings import RmSettings, SettingsError, load_settings
 from reward.failures import Failures, RewardUnavailable
+from reward.sessions import session_of_this_loop
 
 __all__ = ["RewardUnavailable", "reward", "reward_group"]
-
-_Key = tuple[asyncio.AbstractEventLoop, RmSettings, str | None, bool]
-
-
-@dataclass(frozen=True)
-class _Session:
-    """What the samples of one event loop share."""
-
-    scorer: Scorer
-    failures: Failures
-
-
-# slime runs every reward on one background loop, but evaluation scripts and tests make loops of their own, and a
-# connection pool belongs to the loop that made it. Concurrent first rewards share one future; the generator behind it
-# is kept because a loop that ends (`asyncio.run`) closes its generators, and this one closes the scorer.
-_sessions: dict[_Key, tuple[AsyncGenerator[_Session, None], asyncio.Future[_Session]]] = {}
 
 
 async def reward(args: Any, sample: Any) -> Any:
@@ -52,47 +34,25 @@ async def reward(args: Any, sample: Any) -> Any:
     """
     if isinstance(sample, list | tuple):
         return await reward_group(args, sample)
-    session = await _session_of_this_loop(args)
+    settings = _with_servers(load_settings(args).rm, args)
+    abstains = Failures.abstains(settings, args)
+    session = await session_of_this_loop(settings, getattr(args, "hf_checkpoint", None), abstains)
     metadata = sample.metadata if isinstance(sample.metadata, dict) else {}
     question = last_user_turn(sample.prompt, metadata, session.scorer.turns)
     verdict = await session.scorer.judge(
         question, sample.response, prompt=sample.prompt, truncated=_was_truncated(sample)
     )
     sample.metadata = {**metadata, "coderm": verdict.model_dump(mode="json")}
-    value = session.failures.number_for(verdict)
-    if verdict.score is None:
+    score = session.failures.score_of(verdict)
+    if score is None:
         sample.remove_sample = True
-    return value
+        return 0.0  # slime needs a number; `normalize_groups` leaves it out
+    return score
 
 
 async def reward_group(args: Any, samples: Sequence[Any]) -> list[Any]:
     """The rewards of a group of samples, in order and at the same time. See `reward`."""
     return list(await asyncio.gather(*(reward(args, sample) for sample in samples)))
-
-
-async def _session_of_this_loop(args: Any) -> _Session:
-    settings = _with_servers(load_settings(args).rm, args)
-    abstains = Failures.abstains(settings, args)
-    key = (asyncio.get_running_loop(), settings, getattr(args, "hf_checkpoint", None), abstains)
-    if key not in _sessions:
-        for closed in [known for known in _sessions if known[0].is_closed()]:
-            del _sessions[closed]
-        lifetime = _open(*key[1:])
-        opening = asyncio.ensure_future(anext(lifetime))
-        opening.add_done_callback(partial(_forget_failure, key))
-        _sessions[key] = (lifetime, opening)
-    return await asyncio.shield(_sessions[key][1])  # a cancelled first sample must not cancel the session of others
-
-
-def _forget_failure(key: _Key, opening: asyncio.Future[_Session]) -> None:
-    """What could not be opened is tried again by the next sample: the folder may have been put right."""
-    if opening.cancelled() or opening.exception() is not None:
-        _sessions.pop(key, None)
-
-
-async def _open(settings: RmSettings, policy_path: str | None, abstains: bool) -> AsyncGenerator[_Session, None]:
-    async with await Scorer.create(settings, policy_path) as scorer:
-        yield _Session(scorer, Failures(settings, abstains))
 
 
 def _with_servers(settings: RmSettings, args: Any) -> RmSettings:

@@ -17,14 +17,14 @@ WINDOW, LEAST = 512, 64
 
 
 class RewardUnavailable(CodermError):
-    """A sample could not be scored, or too many could not. Raised into slime's rollout, which it ends."""
+    """A sample could not be scored, or too many could not. It ends slime's rollout or TRL's step."""
 
 
 class Failures:
-    """Turns verdicts into the floats that slime wants, and watches how many have no score.
+    """Turns verdicts into scores, and watches how many have none.
 
     Args:
-        abstains: whether a sample without a score may abstain, see `abstains`.
+        abstains: whether a sample without a score may abstain: always in TRL, in slime see `abstains`.
     """
 
     def __init__(self, settings: RmSettings, abstains: bool) -> None:
@@ -39,7 +39,7 @@ class Failures:
 
     @staticmethod
     def abstains(settings: RmSettings, args: Any) -> bool:
-        """Whether a sample without a score may abstain: only where slime normalises groups with our post-process.
+        """Whether a sample without a score may abstain in slime: where our post-process normalises groups.
 
         slime's own normalisation would count the abstention's 0.0 into its group's mean.
 
@@ -51,8 +51,8 @@ class Failures:
             raise SettingsError(f"coderm.rm.on_failure='abstain' is only safe with {_POST_PROCESS_FLAG}")
         return normalised and settings.on_failure != "raise"
 
-    def number_for(self, verdict: Verdict) -> float:
-        """The verdict's score; 0.0 for an abstention, which `normalize_groups` then leaves out.
+    def score_of(self, verdict: Verdict) -> float | None:
+        """The verdict's score; None for an abstention that may be.
 
         Raises:
             RewardUnavailable: it has none and may not abstain, or too many of the last ones have none.
@@ -66,7 +66,7 @@ class Failures:
                 f"{REASONS[verdict.reason].remedy}"
             )
         self._check_rate()
-        return 0.0
+        return None
 
     def _check_rate(self) -> None:
         failed = Counter(seen.reason.value for seen in self._recent if seen.outcome is Outcome.ABSTAINED)

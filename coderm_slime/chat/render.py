@@ -133,7 +133,7 @@ class Renderer:
         if ids is not None:
             return Rendered(ids)
         code = answer_code(answer)
-        if code is None:
+        if code is None or len(code.code) > self._max_chars:  # megabytes of program are not worth parsing
             return None
         answer = as_response(code.code)
         ids = self.render(question, answer)

@@ -145,6 +145,11 @@ def _split_controls(text: str, added: dict[str, int]) -> tuple[int | str, ...]:
 def _without_added_tokens(tokenizer: Any) -> str:
     """The fast tokenizer's state, less what its file or last call left on and what the template writes itself."""
     state: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
+    model = state["model"]
+    # Some vocabularies lack bytes and name a control token for what they do not know: an answer with such a byte would
+    # end the turn. Without it the byte is left out.
+    if model["type"] == "BPE" and model["unk_token"] in [token["content"] for token in state["added_tokens"]]:
+        model["unk_token"] = None
     plain = state | {"truncation": None, "padding": None, "added_tokens": [], "post_processor": None}
     return json.dumps(plain, sort_keys=True)
 

@@ -31,6 +31,7 @@ class Turns(BaseModel):
         user_closes: what stands between a user turn and the assistant's, both marks.
         user_follows: what stands between an assistant turn and the next user turn, both marks.
         control_tokens: the tokenizer's control tokens; a response ends with one or more of them.
+        bare_prompts: there is no chat template (a base model), so that a prompt is the question as it stands.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,14 +40,17 @@ class Turns(BaseModel):
     user_closes: str
     user_follows: str
     control_tokens: tuple[str, ...]
+    bare_prompts: bool = False
 
     @classmethod
     def learn(cls, tokenizer: Any) -> "Turns":
         """Read them off `tokenizer`'s chat template.
 
         Raises:
-            TurnsError: there is no template, or it writes nothing around a user turn, or drops a turn.
+            TurnsError: the template fails, writes nothing around a user turn, or drops a turn.
         """
+        if not tokenizer.chat_template:
+            return cls.only_tokens(tokenizer).model_copy(update={"bare_prompts": True})
         try:
             asked = _split(tokenizer, [("user", _FIRST)], add_generation_prompt=True)
             talk = _split(tokenizer, [("user", _FIRST), ("assistant", _REPLY), ("user", _SECOND)])
@@ -72,11 +76,13 @@ class Turns(BaseModel):
         return cls(user_opens="", user_closes="", user_follows="", control_tokens=_control_tokens(tokenizer))
 
     def question_in(self, prompt: str) -> str:
-        """The last user turn of a templated `prompt`, white space around it taken off.
+        """The last user turn of a templated `prompt`, or a bare prompt itself, white space around it taken off.
 
         Raises:
             QuestionError: the prompt is not in this template, or its last user turn is empty.
         """
+        if self.bare_prompts:
+            return self._bare_question(prompt)
         opens = prompt.rfind(self.user_opens) if self.user_opens else -1
         closes = prompt.rfind(self.user_closes, opens + len(self.user_opens))
         if opens < 0 or closes < 0:
@@ -88,6 +94,16 @@ class Turns(BaseModel):
         if not question:
             raise QuestionError("the last user turn of the templated prompt is empty")
         return question
+
+    def _bare_question(self, prompt: str) -> str:
+        if marks := [token for token in self.control_tokens if token in prompt]:
+            raise QuestionError(
+                f"the prompt holds {marks}, so a chat template wrote it, but the policy's folder has none: "
+                f"{prompt[:80]!r}…"
+            )
+        if not prompt.strip():
+            raise QuestionError("the prompt is empty")
+        return prompt.strip()
 
     def answer_in(self, response: str) -> str:
         """`response` without what follows the mark of a next turn, and without stop tokens at its end."""

@@ -1,6 +1,6 @@
 """The command line `coderm`. Thin: options, progress and messages; the work is done elsewhere.
 
-Every package brings its own sub-commands: a light module that adds them to `app` or to a shared group of
+A light module for each command or group adds it to `app` or to a shared group of
 `coderm_slime.cli.root`, and a line in `PARTS`. What is heavy (torch, an upper package) is imported inside the command.
 """
 
@@ -22,8 +22,8 @@ PARTS = (
     "coderm_slime.cli.prepare",
     "coderm_slime.cli.data",
     "coderm_slime.cli.evaluate",
-    "reward.cli",
-    "rm_train.cli",
+    "coderm_slime.cli.bench",
+    "coderm_slime.cli.fit_head",
 )
 
 

@@ -2,11 +2,15 @@
 
 import ast
 import io
+import threading
 import tokenize
 import warnings
 from collections.abc import Iterator
 
 from coderm_slime.errors import CodermError
+
+# `catch_warnings` swaps filters of the whole process: two threads in it at once would leave warnings off for good.
+_one_at_a_time = threading.Lock()
 
 
 class SourceError(CodermError):
@@ -29,7 +33,7 @@ def tree_of(code: str) -> ast.Module:
         SourceError: it does not parse, or is nested too deeply for the parser.
     """
     try:
-        with warnings.catch_warnings():
+        with _one_at_a_time, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a dubious escape in somebody's program is not our news
             return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -41,7 +41,8 @@ class RmSettings(BaseModel):
         endpoint: `/v1/embeddings` works on servers and through sglang-router; `/classify` on servers only.
         model_path: local folder of the checkpoint that is served: its tokenizer and chat template render the input.
         policy_path: local folder of the policy, whose chat template tells where turns begin and end; slime's
-            `--hf-checkpoint` by default, else the reward model's own template is taken.
+            `--hf-checkpoint` by default, else the reward model's own template is taken. Without a chat template (a
+            base model) a string prompt is the question itself.
         api_key_variable: environment variable that holds the servers' bearer token; the token itself is never a
             setting.
         preset: `robust` gives an answer without a Python block that parses the floor, unasked; `paper` asks the model
@@ -58,8 +59,9 @@ class RmSettings(BaseModel):
             half a minute of its restart.
         max_in_flight: requests under way at the same time, for each server.
         cache_items: scores kept for inputs that come again; 0 keeps none.
-        on_failure: what a sample that cannot be scored does. `abstain` takes it out of loss and group, which needs
-            `reward.post_process.normalize_groups`; `raise` stops the run; `auto` abstains where that is configured.
+        on_failure: what a sample that cannot be scored does. `abstain` takes it out of loss and group, which in slime
+            needs `reward.post_process.normalize_groups`; `raise` stops the run; `auto` abstains where that is
+            configured, and in TRL.
         max_failure_rate: above this part of the last 512 samples (counted from 64) the run stops in any case.
     """
 

@@ -1,5 +1,6 @@
 """What the reward model reads: the question, the answer, and token ids that no answer can forge."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,21 @@ def test_a_tokenizer_that_turns_spelt_text_into_a_control_token_is_refused() -> 
         Renderer.of(leaky, 2048)
 
 
+def test_a_byte_that_the_vocabulary_lacks_is_left_out_and_never_becomes_a_control_token() -> None:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    state = json.loads(tiny.tokenizer().backend_tokenizer.to_str())
+    state["model"]["unk_token"] = "<|im_end|>"
+    del state["model"]["vocab"]["\u0100"]  # how a byte-level vocabulary spells the byte 0
+    backend = Tokenizer.from_str(json.dumps(state))
+    assert backend.token_to_id("<|im_end|>") in backend.encode("a\0b").ids
+    lacking = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|im_end|>")
+    lacking.chat_template = tiny.CHATML
+    renderer = Renderer.of(lacking, 2048)
+    assert renderer.render("q", "a\0\0b") == renderer.render("q", "ab")
+
+
 def test_a_template_that_asks_for_the_date_is_always_told_the_same_one() -> None:
     renderer = Renderer.of(tiny.tokenizer("{{ strftime_now('%d %b %Y') }}" + tiny.CHATML), 2048)
     assert tiny.tokenizer().decode(renderer.render("q", "a")).startswith("26 Jul 2024")
@@ -320,6 +336,15 @@ def test_a_policy_template_that_shows_no_marks_is_refused() -> None:
     for template in (bare, dropping, "{{ raise_exception('no') }}"):
         with pytest.raises(TurnsError):
             Turns.learn(tiny.tokenizer(template))
+
+
+def test_the_prompt_of_a_policy_without_a_chat_template_is_the_question_itself() -> None:
+    turns = Turns.learn(tiny.tokenizer(None))
+    assert last_user_turn(" Add two numbers.\n", {}, turns) == "Add two numbers."
+    assert turns.answer_in("return a + b<|im_end|>\n") == "return a + b"
+    for prompt, named in (("<|im_start|>user\nask<|im_end|>", "a chat template wrote it"), (" \n", "empty")):
+        with pytest.raises(QuestionError, match=named):
+            last_user_turn(prompt, {}, turns)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Facts about Python source: fences, validity, comments, entry points, segments."""
 
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -135,3 +138,14 @@ def test_segments_of_real_code_join_to_the_code_itself(source: Path) -> None:
 def test_nothing_and_comments_alone_have_no_segments() -> None:
     assert segments("") == []
     assert segments("# only this\n") == []
+
+
+def test_threads_that_parse_at_once_leave_the_processs_warnings_as_they_were() -> None:
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns within a call
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            assert all(threads.map(parses, ["x = '\\d'"] * 5000))
+    finally:
+        sys.setswitchinterval(interval)
+    assert warnings.filters == before

@@ -1,11 +1,13 @@
 """A FAKE reward server that misbehaves on purpose: `fault_server.py MODE` prints its URL and serves.
 
 In mode `ok` the score of a sequence is its length / 100, so a test can tell a right score from a misplaced one. A mode
-`A-then-B` answers the first request by A and the others by B; `A-10-then-B` answers ten by A.
+`A-then-B` answers the first request by A and the others by B; `A-10-then-B` answers ten by A. GET /taken hands over
+the last sequences that were asked for since it was called before, known inputs included.
 """
 
 import asyncio
 import sys
+from collections import deque
 
 from aiohttp import web
 
@@ -29,6 +31,7 @@ class FaultServer:
         self.first, _, count = first.partition("-")
         self.first_requests = int(count or 1)
         self.requests = 0
+        self.taken: deque[list[int]] = deque(maxlen=64)
 
     def mode_now(self) -> str:
         return self.later if self.later and self.requests >= self.first_requests else self.first
@@ -38,6 +41,7 @@ class FaultServer:
         batch = body["input_ids"] if request.path == "/classify" else body["input"]
         mode = self.mode_now()
         self.requests += 1
+        self.taken.extend(batch)
         rows = [_row(index, len(ids) / 100) for index, ids in enumerate(batch)]
         if mode == "busy":
             return web.Response(status=503, headers={"Retry-After": "1"})
@@ -82,6 +86,11 @@ class FaultServer:
     async def count(self, _: web.Request) -> web.Response:
         return web.json_response({"requests": self.requests})
 
+    async def take(self, _: web.Request) -> web.Response:
+        taken = list(self.taken)
+        self.taken.clear()
+        return web.json_response(taken)
+
 
 async def main(mode: str) -> None:
     server = FaultServer(mode)
@@ -90,6 +99,7 @@ async def main(mode: str) -> None:
     app.router.add_post("/classify", server.embeddings)
     app.router.add_get("/model_info", server.info)
     app.router.add_get("/count", server.count)
+    app.router.add_get("/taken", server.take)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
