@@ -8,7 +8,7 @@ TEST_ARGS ?=
 
 .PHONY: help env quickstart test test-slow test-core test-image lint format clean
 help:
-	@echo "make quickstart   score code with a small real model on a CPU, end to end"
+	@echo "make quickstart   a small real reward model on a CPU, end to end; a report (QUICKSTART_PAIRS=20 is quicker)"
 	@echo "make test         the test suite (TEST_ARGS='-k chat' picks)"
 	@echo "make test-slow    the tests marked slow, too"
 	@echo "make test-core    what the core does without torch"

@@ -13,6 +13,8 @@ from rich.table import Table
 from coderm_slime.cli.root import GROUPS
 from coderm_slime.errors import CodermError
 
+_RULES = 20  # programs of 350 tokens, as answers to real problems have them
+
 
 @GROUPS["bench"].command("reward")
 def bench_reward(
@@ -23,7 +25,7 @@ def bench_reward(
     ] = None,
     dtype: Annotated[Literal["float32", "bfloat16"], typer.Option(help="Of the served model.")] = "float32",
     rounds: Annotated[int, typer.Option(min=1, help="Medians are over so many.")] = 5,
-    sequences: Annotated[int, typer.Option(min=1, help="Sequences scored for the throughput.")] = 64,
+    sequences: Annotated[int, typer.Option(min=1, help="Sequences scored for the throughput.")] = 48,
 ) -> None:
     """Measure what slime's reward costs beyond the server's own time, and what serving costs the model.
 
@@ -42,7 +44,9 @@ def bench_reward(
             first = bar.add_task("rewards of one rollout", total=rounds)
             cost = plugin_cost(small, rounds, lambda: bar.advance(first))
             second = bar.add_task("tokens a second", total=rounds)
-            speed = throughput(model or small, exchanges(sequences), dtype, rounds, lambda: bar.advance(second))
+            speed = throughput(
+                model or small, exchanges(sequences, rules=_RULES), dtype, rounds, lambda: bar.advance(second)
+            )
     except ImportError as error:
         raise CodermError(f"coderm bench reward needs the extra 'serve' (torch): {error}") from error
     figures = {

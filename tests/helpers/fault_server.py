@@ -6,6 +6,8 @@ the last sequences that were asked for since it was called before, known inputs 
 """
 
 import asyncio
+import os
+import signal
 import sys
 from collections import deque
 
@@ -55,6 +57,8 @@ class FaultServer:
             return web.Response(text="<html>a proxy's page</html>", content_type="text/html")
         if mode == "hang":
             await asyncio.sleep(3600)
+        if mode == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
         if mode == "drop":
             request.transport.close()
         if mode == "language" or (mode == "refusing" and any(len(ids) == UNLUCKY for ids in batch)):

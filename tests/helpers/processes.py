@@ -26,16 +26,23 @@ def coderm(*arguments: object, cwd: Path = ROOT, **environment: str) -> subproce
 @contextmanager
 def fault_server(mode: str) -> Iterator[str]:
     """The URL of a misbehaving server, see fault_server.py for its modes."""
-    with _running([sys.executable, str(HERE / "fault_server.py"), mode], r"(http://\S+)") as url:
+    with _running([sys.executable, str(HERE / "fault_server.py"), mode], r"(http://\S+)") as (url, _):
         yield url
 
 
 @contextmanager
 def coderm_serve(model: Path) -> Iterator[str]:
     """The URL of a real `coderm serve` of `model`."""
-    command = [sys.executable, "-m", "coderm_slime", "serve", "--model", str(model), "--port", "0"]
-    with _running(command, r"serving .* at (http://\S+)") as url:
+    with killable_serve(model) as (url, _):
         yield url
+
+
+@contextmanager
+def killable_serve(model: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A real `coderm serve` of `model`: its URL, and its process to kill."""
+    command = [sys.executable, "-m", "coderm_slime", "serve", "--model", str(model), "--port", "0"]
+    with _running(command, r"serving .* at (http://\S+)") as running:
+        yield running
 
 
 @contextmanager
@@ -74,10 +81,10 @@ def _wait_until(holds: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def _running(command: list[str], pattern: str) -> Iterator[str]:
+def _running(command: list[str], pattern: str) -> Iterator[tuple[str, subprocess.Popen]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
-            yield _wait_for(process, pattern)
+            yield _wait_for(process, pattern), process
         finally:
             process.kill()
 
