@@ -63,18 +63,21 @@ class Server:
         self.in_flight = 0
         self.calls = 0
         self.rests_until = 0.0
+        self.failure: HttpError | None = None  # what it rests for, until it does well again
         self._rest_s = _FIRST_REST_S
 
     def did_well(self) -> None:
         """The server answered: the next failure is its first again."""
         self._rest_s = _FIRST_REST_S
+        self.failure = None
 
-    def failed(self, asked_s: float) -> None:
+    def failed(self, failure: HttpError) -> None:
         """Let it rest: as long as it asked, else longer after each failure. A burst of failures counts as one."""
         now = time.monotonic()
         if now < self.rests_until:
             return
-        rest_s = min(asked_s, _LONGEST_ASKED_REST_S) or self._rest_s * random.uniform(0.75, 1.25)
+        self.failure = failure
+        rest_s = min(failure.retry_after_s, _LONGEST_ASKED_REST_S) or self._rest_s * random.uniform(0.75, 1.25)
         self.rests_until = now + rest_s
         self._rest_s = min(2 * self._rest_s, _LONGEST_REST_S)
 
@@ -118,11 +121,11 @@ class HttpClient:
         Raises:
             HttpError: no usable reply within the deadline and the attempts; the last attempt's failure.
         """
-        last_failure = "no attempt was finished"
+        failure: HttpError | None = None
         server = _choose(servers)
 
         async def attempt_all() -> T:
-            nonlocal last_failure, server
+            nonlocal failure, server
             retrying = AsyncRetrying(
                 stop=stop_after_attempt(self._attempts),
                 wait=lambda state: _wait_s(state, servers),
@@ -138,15 +141,14 @@ class HttpClient:
                     try:
                         return await self._watched(server, attempt)
                     except HttpError as error:
-                        last_failure = str(error)
+                        failure = error
                         raise
             raise AssertionError("tenacity returns or raises")
 
         try:
             return await asyncio.wait_for(attempt_all(), deadline_s)
         except asyncio.TimeoutError:
-            detail = f"no reply within {deadline_s:.3g} s ({last_failure})"
-            raise HttpError("timeout", server.url, detail) from None
+            raise too_late(server, deadline_s, failure) from None
 
     async def _watched(self, server: Server, attempt: Callable[[Server], Awaitable[T]]) -> T:
         server.in_flight += 1
@@ -156,7 +158,7 @@ class HttpClient:
         except HttpError as error:
             self.counts[error.kind] += 1
             if not error.by_input:
-                server.failed(error.retry_after_s)
+                server.failed(error)
             raise
         finally:
             server.in_flight -= 1
@@ -191,6 +193,20 @@ class HttpClient:
             return parse(json.loads(payload))
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
             raise HttpError("bad_reply", url, f"{type(error).__name__}: {error}: {_shown(payload)}") from error
+
+
+def too_late(server: Server, deadline_s: float, failure: HttpError | None) -> HttpError:
+    """The error for a deadline that ended, of the kind that used the time up.
+
+    Args:
+        failure: of the call's own last attempt; without one, what the server rests for counts.
+    """
+    failure = failure or server.failure
+    if failure is None:
+        return HttpError("timeout", server.url, f"no reply within {deadline_s:.3g} s")
+    return HttpError(
+        failure.kind, server.url, f"no usable reply within {deadline_s:.3g} s, the last failure: {failure}"
+    )
 
 
 def _choose(servers: Sequence[Server]) -> Server:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from coderm_slime.http import HttpClient, HttpError, Server
+from coderm_slime.http import HttpClient, HttpError, Server, too_late
 from coderm_slime.scoring.probe import Probe
 from coderm_slime.scoring.protocol import body_for, logits_in
 
@@ -33,6 +33,7 @@ class _Item:
     ids: list[int]
     score: asyncio.Future[float]
     deadline: float
+    failure: HttpError | None = None  # of the last attempt, for a caller whose deadline ends between two
 
 
 class RewardModel:
@@ -61,7 +62,7 @@ class RewardModel:
         self._http, self._servers, self._probe, self._endpoint = http, servers, probe, endpoint
         self._cache: OrderedDict[bytes, float] = OrderedDict()
         self._cache_items = cache_items
-        self._under_way: dict[bytes, asyncio.Future[float]] = {}
+        self._under_way: dict[bytes, _Item] = {}
         self._gathered: list[_Item] = []
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,11 +98,12 @@ class RewardModel:
             self.counts["joined"] += 1
         else:
             self._under_way[key] = self._enqueue(list(ids), deadline_s)
-            self._under_way[key].add_done_callback(lambda done: self._finished(key, done))
+            self._under_way[key].score.add_done_callback(lambda done: self._finished(key, done))
+        item = self._under_way[key]
         try:
-            return await asyncio.wait_for(asyncio.shield(self._under_way[key]), deadline_s)
+            return await asyncio.wait_for(asyncio.shield(item.score), deadline_s)
         except asyncio.TimeoutError:
-            raise HttpError("timeout", self._servers[0].url, f"no score within {deadline_s:.3g} s") from None
+            raise too_late(self._servers[0], deadline_s, item.failure) from None
 
     def _finished(self, key: bytes, done: asyncio.Future[float]) -> None:
         del self._under_way[key]
@@ -110,7 +112,7 @@ class RewardModel:
             if len(self._cache) > self._cache_items:
                 self._cache.popitem(last=False)
 
-    def _enqueue(self, ids: list[int], deadline_s: float) -> asyncio.Future[float]:
+    def _enqueue(self, ids: list[int], deadline_s: float) -> _Item:
         loop = asyncio.get_running_loop()
         if self._gathered and sum(len(item.ids) for item in self._gathered) + len(ids) > MAX_BATCH_TOKENS:
             self._flush()
@@ -120,7 +122,7 @@ class RewardModel:
             self._flush()
         elif self._timer is None:
             self._timer = loop.call_later(_GATHER_S, self._flush)
-        return item.score
+        return item
 
     def _flush(self) -> None:
         if self._timer:
@@ -140,9 +142,7 @@ class RewardModel:
         self.counts["batches"] += 1
         deadline_s = max(item.deadline for item in items) - time.monotonic()
         try:
-            logits = await self._http.call(
-                self._servers, lambda server: self._ask([item.ids for item in items], server), deadline_s
-            )
+            logits = await self._http.call(self._servers, lambda server: self._attempt(items, server), deadline_s)
         except HttpError as error:
             if error.kind == "rejected" and len(items) > 1:
                 logits = [None] * len(items)
@@ -159,6 +159,14 @@ class RewardModel:
                 self._start([item])
             elif not item.score.done():
                 item.score.set_result(logit)
+
+    async def _attempt(self, items: list[_Item], server: Server) -> list[float | None]:
+        try:
+            return await self._ask([item.ids for item in items], server)
+        except HttpError as error:
+            for item in items:
+                item.failure = error
+            raise
 
     async def _ask(self, batch: list[list[int]], server: Server) -> list[float | None]:
         """One request, with one known input riding along; believed only if the server's check holds, too."""

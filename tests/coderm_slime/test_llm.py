@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from coderm_slime.http import HttpError
 from coderm_slime.llm import Completion, EndpointError, LlmEndpoint, LlmPool, TokenLogprob, Usage
 from helpers.fake_llm_server import GOOD
-from helpers.processes import HERE, _running
+from helpers.processes import HERE, server_process
 
 PING = [{"role": "user", "content": "ping"}]
 TOO_LONG = '{"error": {"message": "maximum context length is 512 tokens", "code": 400}}'
@@ -27,7 +27,7 @@ KEY = "sk-test-0123456789abcdef"
 def fake_llm(*steps: dict[str, Any]) -> Iterator[str]:
     """The URL of a FAKE chat server, see fake_llm_server.py for its steps."""
     command = [sys.executable, str(HERE / "fake_llm_server.py"), json.dumps(steps or [{}])]
-    with _running(command, r"(http://\S+)") as url:
+    with server_process(command, r"(http://\S+)") as (url, _):
         yield url
 
 

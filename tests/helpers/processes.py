@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -26,7 +27,7 @@ def coderm(*arguments: object, cwd: Path = ROOT, **environment: str) -> subproce
 @contextmanager
 def fault_server(mode: str) -> Iterator[str]:
     """The URL of a misbehaving server, see fault_server.py for its modes."""
-    with _running([sys.executable, str(HERE / "fault_server.py"), mode], r"(http://\S+)") as (url, _):
+    with server_process([sys.executable, str(HERE / "fault_server.py"), mode], r"(http://\S+)") as (url, _):
         yield url
 
 
@@ -41,7 +42,7 @@ def coderm_serve(model: Path) -> Iterator[str]:
 def killable_serve(model: Path) -> Iterator[tuple[str, subprocess.Popen]]:
     """A real `coderm serve` of `model`: its URL, and its process to kill."""
     command = [sys.executable, "-m", "coderm_slime", "serve", "--model", str(model), "--port", "0"]
-    with _running(command, r"serving .* at (http://\S+)") as running:
+    with server_process(command, r"serving .* at (http://\S+)") as running:
         yield running
 
 
@@ -51,7 +52,9 @@ def sglang_router(*workers: str) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "sglang_router.launch_router", "--host", "127.0.0.1", "--port", str(port)]
     metrics = ["--prometheus-port", str(free_port())]
-    with _running([*command, *metrics, "--worker-urls", *workers], r"(Starting server on|listening on|Router ready)"):
+    with server_process(
+        [*command, *metrics, "--worker-urls", *workers], r"(Starting server on|listening on|Router ready)"
+    ):
         url = f"http://127.0.0.1:{port}"
         _wait_until(
             lambda: _status(f"{url}/get_model_info") == 200
@@ -81,10 +84,13 @@ def _wait_until(holds: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def _running(command: list[str], pattern: str) -> Iterator[tuple[str, subprocess.Popen]]:
+def server_process(command: list[str], pattern: str) -> Iterator[tuple[str, subprocess.Popen]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
-            yield _wait_for(process, pattern), process
+            found = _wait_for(process, pattern)
+            # Read on: a server whose pipe is full stops at its next line.
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+            yield found, process
         finally:
             process.kill()
 
