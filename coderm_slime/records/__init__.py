@@ -6,12 +6,14 @@ Covers their fields, their invariants and their JSONL form. Does not know how a 
 from coderm_slime.records.base import Record
 from coderm_slime.records.examples import Candidate, PairExample, Problem, ScalarExample, ScoredCandidate, problem_key
 from coderm_slime.records.jsonl import RecordError, append_jsonl, read_jsonl
+from coderm_slime.records.suite import Case, Suite, SuiteKind
 from coderm_slime.records.tree import SearchTree, TreeNode
 from coderm_slime.records.verdict import REASONS, Outcome, Reason, Verdict
 
 __all__ = [
     "REASONS",
     "Candidate",
+    "Case",
     "Outcome",
     "PairExample",
     "Problem",
@@ -21,6 +23,8 @@ __all__ = [
     "ScalarExample",
     "ScoredCandidate",
     "SearchTree",
+    "Suite",
+    "SuiteKind",
     "TreeNode",
     "Verdict",
     "append_jsonl",

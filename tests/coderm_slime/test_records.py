@@ -16,6 +16,7 @@ from coderm_slime.records import (
     RecordError,
     ScalarExample,
     SearchTree,
+    Suite,
     Verdict,
     append_jsonl,
     problem_key,
@@ -152,3 +153,23 @@ def test_appending_cuts_a_torn_line_and_keeps_a_whole_one(tmp_path: Path, before
     rows = list(read_jsonl(path, Problem))
     assert [row.id for row in rows if isinstance(row, Problem)] == [*["1"][:kept], "new"]
     assert len(rows) == kept + 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"kind": "asserts"},
+        {"kind": "asserts", "cases": [{"input": "", "output": ""}]},
+        {"kind": "stdio", "tests": ["assert f()"]},
+        {"kind": "calls", "cases": [{"input": "[1]", "output": "2"}]},
+    ],
+    ids=["no tests", "cases where tests belong", "tests where cases belong", "calls of nothing"],
+)
+def test_a_suite_that_could_not_be_run_is_refused(row: dict) -> None:
+    with pytest.raises(ValidationError):
+        Suite.model_validate(row)
+
+
+def test_a_suite_survives_json() -> None:
+    suite = Suite(kind="calls", entry_point="f", cases=[{"input": "[1]", "output": "2"}])
+    assert Suite.model_validate_json(suite.model_dump_json()) == suite
