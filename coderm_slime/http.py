@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import aiohttp
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_random_exponential
 
 from coderm_slime.errors import CodermError
 
@@ -34,17 +34,18 @@ class HttpError(CodermError):
 
     Attributes:
         retry_after_s: seconds that the server asked to be left alone; 0 if it did not say.
-        by_input: whether this one input is at fault rather than the server, which then need not rest. A server that
-            fails fast has little to do, and would otherwise draw every call.
+        by_input: whether this one input is at fault rather than the server, which then need not rest; of what was
+            `rejected` it is taken unless said otherwise. (A server that fails fast has little to do, and would draw
+            every call if it did not rest.)
     """
 
     def __init__(
-        self, kind: FailureKind, url: str, detail: str, retry_after_s: float = 0.0, *, by_input: bool = False
+        self, kind: FailureKind, url: str, detail: str, retry_after_s: float = 0.0, *, by_input: bool | None = None
     ) -> None:
         super().__init__(f"{kind} at {url}: {detail}")
         self.kind: FailureKind = kind
         self.retry_after_s = retry_after_s
-        self.by_input = by_input or kind == "rejected"
+        self.by_input = kind == "rejected" if by_input is None else by_input
 
 
 class Server:
@@ -129,7 +130,7 @@ class HttpClient:
             retrying = AsyncRetrying(
                 stop=stop_after_attempt(self._attempts),
                 wait=lambda state: _wait_s(state, servers),
-                retry=retry_if_exception(_may_pass),
+                retry=lambda state: _may_pass(state, servers),
                 reraise=True,
             )
             async for turn in retrying:
@@ -215,9 +216,12 @@ def _choose(servers: Sequence[Server]) -> Server:
     return min(servers, key=lambda server: (max(server.rests_until - now, 0.0), server.in_flight, server.calls))
 
 
-def _may_pass(error: BaseException) -> bool:
-    """Whether another attempt is worth it: every failure of the way or the server, never a refused request (4xx)."""
-    return isinstance(error, HttpError) and error.kind != "rejected"
+def _may_pass(state: RetryCallState, servers: Sequence[Server]) -> bool:
+    """Whether another attempt is worth it: never what a server refused (4xx), unless another one may not."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, HttpError) and error.kind == "rejected":
+        return not error.by_input and state.attempt_number < len(servers)
+    return isinstance(error, HttpError)
 
 
 def _wait_s(state: RetryCallState, servers: Sequence[Server]) -> float:

@@ -62,7 +62,7 @@ def eval_pairs(
             settings = load_settings(options={"rm": {key: value for key, value in given.items() if value}}).rm
             failed = _score(verdicts, pairs, settings)
         found, logits = _evaluated(pairs, verdicts, likelihood, dtype)
-    model = _name(model_or_url)
+    model = _name(model_or_url, settings.model_path)
     if report is not None:
         from coderm_slime.evaluation.page import pairs_page
         from coderm_slime.report import write_page
@@ -128,9 +128,10 @@ def _likelihoods(model: Path, pairs: list[PairExample], dtype: str) -> Any:
         return asyncio.run(pair_likelihoods(url, model, pairs, lambda total: bar.update(task, advance=1, total=total)))
 
 
-def _name(model_or_url: str) -> str:
-    """A folder by its own name: where it lies is nobody's business in a report."""
-    return model_or_url if "://" in model_or_url else Path(model_or_url).resolve().name
+def _name(model_or_url: str, model_path: str | None) -> str:
+    """The model's folder by its own name: where it lies, or what port serves it, is nobody's business in a report."""
+    folder = model_path if "://" in model_or_url else model_or_url
+    return Path(folder).resolve().name if folder else model_or_url
 
 
 def _notes(likelihood: Path | None) -> list[str]:

@@ -5,7 +5,18 @@ from collections.abc import Sequence
 from coderm_slime.evaluation.pairs import PairEvaluation, PairScores
 from coderm_slime.metrics import Interval
 from coderm_slime.records import PairExample
-from coderm_slime.report import Bar, KeyFigure, Section, bar_chart, code_block, key_figures, page, paragraph, table
+from coderm_slime.report import (
+    Bar,
+    KeyFigure,
+    Section,
+    bar_chart,
+    code_block,
+    key_figures,
+    page,
+    paragraph,
+    table,
+    text_block,
+)
 
 FLOOR_MEANINGS = {
     "longer": "the longer program wins",
@@ -13,6 +24,7 @@ FLOOR_MEANINGS = {
     "ngram": "logistic regression on token 1-3-grams, fitted on other problems",
     "likelihood": "an untrained language model's mean log-probability of the code",
 }
+_FLOOR_LABELS = {"longer": "longer", "shorter": "shorter", "ngram": "n-grams", "likelihood": "likelihood"}
 _MISTAKES_SHOWN = 5
 
 
@@ -38,12 +50,18 @@ def pairs_page(
     ]
     bars = [_bar(model, found.accuracy, found.interval, muted=False)] if found.accuracy is not None else []
     bars += [
-        _bar(FLOOR_MEANINGS[name], floor.accuracy, floor.interval, muted=True)
+        _bar(_FLOOR_LABELS[name], floor.accuracy, floor.interval, muted=True)
         for name, floor in found.floors.items()
         if floor.accuracy is not None
     ]
     rows = [
-        (FLOOR_MEANINGS[name], floor.accuracy, _between(floor.interval), floor.margin, _between(floor.margin_interval))
+        (
+            f"{_FLOOR_LABELS[name]}: {FLOOR_MEANINGS[name]}",
+            floor.accuracy,
+            _between(floor.interval),
+            floor.margin,
+            _between(floor.margin_interval),
+        )
         for name, floor in found.floors.items()
     ]
     columns = ("floor", "accuracy", "95 % interval", "model less floor", "95 % interval")
@@ -73,7 +91,7 @@ def _mistakes(pairs: Sequence[PairExample], scores: PairScores) -> list[Section]
         block
         for _, better, worse, pair in gaps[:_MISTAKES_SHOWN]
         for block in (
-            paragraph(pair.problem),
+            text_block(pair.problem),
             paragraph(f"right, logit {better:.3f}:"),
             code_block(pair.chosen),
             paragraph(f"wrong, logit {worse:.3f}:"),

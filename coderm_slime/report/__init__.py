@@ -4,7 +4,7 @@ Whatever is not `markupsafe.Markup` is text and is escaped, so a problem or an a
 of what a page is about.
 """
 
-from coderm_slime.report.blocks import Bar, KeyFigure, bar_chart, code_block, key_figures, paragraph, table
+from coderm_slime.report.blocks import Bar, KeyFigure, bar_chart, code_block, key_figures, paragraph, table, text_block
 from coderm_slime.report.page import Section, page, write_page
 from coderm_slime.report.render import Cell
 
@@ -19,5 +19,6 @@ __all__ = [
     "page",
     "paragraph",
     "table",
+    "text_block",
     "write_page",
 ]

@@ -46,6 +46,11 @@ def paragraph(text: str) -> Markup:
     return Markup("<p>{}</p>").format(text)
 
 
+def text_block(text: str) -> Markup:
+    """Text of several paragraphs or lines, such as a problem statement: its line breaks are kept, long lines wrap."""
+    return Markup('<p class="text">{}</p>').format(text)
+
+
 def code_block(text: str) -> Markup:
     """`text` as it is, every space and line break kept."""
     return Markup("<pre><code>{}</code></pre>").format(text)

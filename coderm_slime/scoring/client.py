@@ -177,6 +177,8 @@ class RewardModel:
         reply, verdict = await asyncio.gather(asking, asyncio.shield(check), return_exceptions=True)
         if isinstance(verdict, BaseException):  # first: it says why a request was refused
             raise verdict
+        if isinstance(reply, HttpError) and reply.kind == "rejected":
+            self._checks.pop(server, None)  # asked anew, it tells whether the server refuses known inputs, too
         if isinstance(reply, BaseException):
             raise reply
         *logits, known = reply
@@ -215,6 +217,8 @@ class RewardModel:
         generation, reply = await asyncio.gather(kinds, scores, return_exceptions=True)
         if not isinstance(generation, BaseException) and True in generation:
             raise HttpError("wrong_model", server.url, "it serves a language model, not a reward model")
+        if isinstance(reply, HttpError) and reply.kind == "rejected":  # a known input: the server is at fault
+            raise HttpError("rejected", server.url, f"a known input is refused: {reply}", by_input=False)
         if isinstance(reply, BaseException):
             raise reply
         if fault := self._probe.fault_in(reply):

@@ -50,7 +50,7 @@ done
 [[ -n $url ]] || { echo "the server did not start within 60 s, see $out/server.log" >&2; exit 1; }
 echo "listening at $url"
 
-step "5/6 a few answers, from good to hostile, over HTTP"
+step "5/6 a few answers, right and wrong, over HTTP"
 coderm score "$here/answers.jsonl" --out "$out/verdicts.jsonl" --url "$url" --model-path "$out/rm-served"
 
 step "6/6 $pairs HumanEval pairs: the model beside rules that do not know the task"
@@ -63,5 +63,5 @@ cat <<END
 What it means: a 135M model whose frozen backbone got a new head from 120 pairs. It shows that the path works, from weights
 to reward; a reward worth training with takes CodeRM-NT's own weights or its training. The wrong programs are made from the
 right ones by rules, so a language model that never saw the task (the likelihood) finds most of them odd: that is the
-floor a reward model has to beat, and this one does not.
+floor that a reward model has to beat; compare the two in the table.
 END

@@ -127,7 +127,7 @@ def test_a_server_that_goes_bad_in_mid_run_gives_right_scores_before_and_abstent
     assert outcome.reasons[reason] > 300
 
 
-@pytest.mark.parametrize("fault", ["die", "hang", "other"])
+@pytest.mark.parametrize("fault", ["die", "hang", "other", "404"])
 def test_beside_a_good_server_what_goes_bad_in_mid_run_costs_hardly_a_score(tokenizer, fault) -> None:
     with fault_server("ok") as good, fault_server(f"ok-15-then-{fault}") as bad:
         outcome = run([good, bad], tokenizer, attempts=5)
