@@ -36,6 +36,9 @@ class Reason(str, Enum):
     REJECTED = "rejected"
     BAD_REPLY = "bad_reply"
     WRONG_MODEL = "wrong_model"
+    NO_TESTS = "no_tests"
+    BROKEN_TESTS = "broken_tests"
+    SANDBOX = "sandbox"
 
 
 class ReasonFacts(NamedTuple):
@@ -48,7 +51,7 @@ class ReasonFacts(NamedTuple):
 
 _SCORED, _FLOOR, _ABSTAINED = Outcome.SCORED, Outcome.FLOOR, Outcome.ABSTAINED
 REASONS: dict[Reason, ReasonFacts] = {
-    Reason.SCORED: ReasonFacts(_SCORED, "the reward model's logit, shaped"),
+    Reason.SCORED: ReasonFacts(_SCORED, "the reward model's logit, or the part of tests passed, shaped"),
     Reason.UNCLOSED_THOUGHT: ReasonFacts(
         _FLOOR, "a thinking model never closed its thought; no call is made", "allow longer responses"
     ),
@@ -85,6 +88,17 @@ REASONS: dict[Reason, ReasonFacts] = {
         "the server is no reward model, scores two different inputs alike, or no longer gives the known scores",
         "check `rm.urls`; a model frozen on GPUs that train needs SGLang's `enable_weights_cpu_backup: true`",
     ),
+    Reason.NO_TESTS: ReasonFacts(
+        _ABSTAINED,
+        "the sample carries no tests that can be read",
+        "put them into `label` or metadata, or let the model score such samples: `hybrid.rule: gate`",
+    ),
+    Reason.BROKEN_TESTS: ReasonFacts(
+        _ABSTAINED, "the tests themselves do not run, whatever the answer", "mend the data or leave the row out"
+    ),
+    Reason.SANDBOX: ReasonFacts(
+        _ABSTAINED, "the sandbox failed, so nothing is known of the answer", "`coderm doctor` says what it lacks"
+    ),
 }
 
 
@@ -100,6 +114,7 @@ class Verdict(Record):
         tokens: length of the rendered input in tokens; 0 when nothing was rendered.
         shortened: whether the input had to be shortened to fit (`chat.Renderer.fit`).
         valid: whether the answer has a code block that parses; None where nobody looked.
+        passed, tests: tests passed, and tests in all; None where none were run.
     """
 
     score: float | None
@@ -110,6 +125,8 @@ class Verdict(Record):
     tokens: int = Field(default=0, ge=0)
     shortened: bool = False
     valid: bool | None = None
+    passed: int | None = Field(default=None, ge=0)
+    tests: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _score_fits_reason(self) -> "Verdict":
