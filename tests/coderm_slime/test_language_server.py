@@ -19,9 +19,12 @@ GREEDY = {"temperature": 0, "max_new_tokens": 12, "ignore_eos": True}
 CLOSE = 1e-4
 
 
+LONGEST = 8192  # tokens: to write them all takes far longer than any test waits
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.language_model(tmp_path_factory.mktemp("lm"))
+    return tiny.language_model(tmp_path_factory.mktemp("lm"), max_position_embeddings=LONGEST)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +146,7 @@ def test_a_seed_fixes_what_is_drawn_and_top_k_and_top_p_bound_it(served) -> None
 def test_an_aborted_generation_gives_back_what_it_has(served) -> None:
     async def call() -> dict:
         async with aiohttp.ClientSession() as session:
-            body = {"input_ids": [7], "sampling_params": {**GREEDY, "max_new_tokens": 500}, "rid": "long"}
+            body = {"input_ids": [7], "sampling_params": {**GREEDY, "max_new_tokens": LONGEST - 1}, "rid": "long"}
             asked = asyncio.ensure_future(session.post(f"{served}/generate", json=body))
             await asyncio.sleep(0.25)
             await session.post(f"{served}/abort_request", json={"abort_all": True})
@@ -151,14 +154,14 @@ def test_an_aborted_generation_gives_back_what_it_has(served) -> None:
 
     reply = asyncio.run(call())
     assert reply["meta_info"]["finish_reason"]["type"] == "abort"
-    assert 0 < len(reply["output_ids"]) < 500
+    assert 0 < len(reply["output_ids"]) < LONGEST - 1
 
 
 REFUSED = {
     "nothing to go on": {},
     "an empty prompt": {"input_ids": []},
     "a foreign token": {"input_ids": [10**6]},
-    "longer than the model": {"input_ids": [5] * 510, "sampling_params": {"max_new_tokens": 10}},
+    "longer than the model": {"input_ids": [5] * (LONGEST - 5), "sampling_params": {"max_new_tokens": 10}},
     "a parameter that is not served": {"input_ids": [5], "sampling_params": {"json_schema": "{}"}},
     "two answers": {"input_ids": [5], "sampling_params": {"n": 2}},
     "streaming": {"input_ids": [5], "stream": True},

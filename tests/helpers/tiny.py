@@ -45,11 +45,11 @@ def reward_model(folder: Path, family: str, *, num_labels: int = 1, spread: floa
     return _save(model, folder)
 
 
-def language_model(folder: Path, family: str = "llama") -> Path:
+def language_model(folder: Path, family: str = "llama", **config: Any) -> Path:
     """Write a random causal language model of a few thousand parameters."""
     import transformers
 
-    return _save(_random(transformers.AutoModelForCausalLM, family), folder)
+    return _save(_random(transformers.AutoModelForCausalLM, family, **config), folder)
 
 
 def _random(kind: Any, family: str, **config: Any) -> Any:
@@ -58,19 +58,19 @@ def _random(kind: Any, family: str, **config: Any) -> Any:
 
     torch.manual_seed(0)
     fast = tokenizer()
-    shape = getattr(transformers, CONFIGS[family])(
-        vocab_size=len(fast),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        pad_token_id=fast.pad_token_id,
-        eos_token_id=fast.eos_token_id,
+    shape = {
+        "vocab_size": len(fast),
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "pad_token_id": fast.pad_token_id,
+        "eos_token_id": fast.eos_token_id,
         **config,
-    )
-    model = kind.from_config(shape)
+    }
+    model = kind.from_config(getattr(transformers, CONFIGS[family])(**shape))
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return model
