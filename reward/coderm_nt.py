@@ -15,7 +15,7 @@ from coderm_slime.scoring.scorer import Scorer
 from coderm_slime.settings import RmSettings, Settings, SettingsError, load_settings
 from reward.failures import Failures, RewardUnavailable
 from reward.samples import for_each, metadata_of, settle, was_truncated
-from reward.sessions import Session, session_of_this_loop
+from reward.sessions import Session, model_session
 
 __all__ = ["RewardUnavailable", "reward", "reward_group"]
 
@@ -37,8 +37,8 @@ async def reward(args: Any, sample: Any) -> Any:
     if isinstance(sample, list | tuple):
         return await reward_group(args, sample)
     settings = load_settings(args)
-    session = await model_session(settings, args)
-    return settle(sample, await verdict_on(sample, session.scorer), session.failures)
+    session = await session_for(settings, args)
+    return settle(sample, await verdict_on(sample, session.judge), session.failures)
 
 
 async def reward_group(args: Any, samples: Sequence[Any]) -> list[Any]:
@@ -46,14 +46,14 @@ async def reward_group(args: Any, samples: Sequence[Any]) -> list[Any]:
     return await for_each(reward, args, samples)
 
 
-async def model_session(settings: Settings, args: Any) -> Session:
+async def session_for(settings: Settings, args: Any) -> Session[Scorer]:
     """The running loop's session with the reward model, for slime's `args`.
 
     Raises:
         SettingsError, RenderError: the run is set up wrongly.
     """
     rm = _with_servers(settings.rm, args)
-    return await session_of_this_loop(rm, getattr(args, "hf_checkpoint", None), Failures.abstains(rm, args))
+    return await model_session(rm, getattr(args, "hf_checkpoint", None), Failures.abstains(rm, args))
 
 
 async def verdict_on(sample: Any, scorer: Scorer) -> Verdict:

@@ -7,11 +7,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from coderm_slime.chat import Turns, load_tokenizer
 from coderm_slime.scoring.scorer import Scorer
-from coderm_slime.settings import RmSettings
+from coderm_slime.settings import RmSettings, Settings
 from reward.failures import Failures
+
+if TYPE_CHECKING:
+    from reward.judging import UnitTestJudge
 
 T = TypeVar("T")
 
@@ -54,25 +58,42 @@ class PerLoop(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Session:
-    """One event loop's scorer, and what becomes of the verdicts that have no score."""
+class Session(Generic[T]):
+    """One event loop's judge, and what becomes of the verdicts that have no score."""
 
-    scorer: Scorer
+    judge: T
     failures: Failures
 
 
-async def _open_session(
+async def _with_model(
     settings: RmSettings, policy_path: str | None, abstains: bool
-) -> AsyncGenerator[Session, None]:
+) -> AsyncGenerator[Session[Scorer], None]:
     async with await Scorer.create(settings, policy_path) as scorer:
         yield Session(scorer, Failures(settings, abstains))
 
 
-_sessions = PerLoop(_open_session)
+async def _with_tests(
+    settings: Settings, policy_path: str | None, abstains: bool
+) -> AsyncGenerator[Session["UnitTestJudge"], None]:
+    from coderm_slime.sandbox import Sandbox  # the reward model's users need none
+    from reward.judging import UnitTestJudge
+
+    policy = settings.tests.policy_path or policy_path
+    turns = await asyncio.to_thread(lambda: Turns.learn(load_tokenizer(policy))) if policy else _NO_MARKS
+    async with Sandbox(settings.sandbox) as sandbox:
+        judge = UnitTestJudge(settings, sandbox, turns)
+        try:
+            yield Session(judge, Failures(settings.tests, abstains))
+        finally:
+            judge.close()
 
 
-async def session_of_this_loop(settings: RmSettings, policy_path: str | None, abstains: bool) -> Session:
-    """The running event loop's session for these settings; the first call opens it, off the loop.
+_NO_MARKS = Turns(user_opens="", user_closes="", user_follows="", control_tokens=())
+_model_sessions, _test_sessions = PerLoop(_with_model), PerLoop(_with_tests)
+
+
+async def model_session(settings: RmSettings, policy_path: str | None, abstains: bool) -> Session[Scorer]:
+    """The running event loop's session with the reward model; the first call opens it, off the loop.
 
     Args:
         policy_path: the policy's local folder, if `settings` name none.
@@ -81,4 +102,14 @@ async def session_of_this_loop(settings: RmSettings, policy_path: str | None, ab
     Raises:
         SettingsError, RenderError, TurnsError, ProbeError: see `Scorer.create`. The next call tries again.
     """
-    return await _sessions.get(settings, policy_path, abstains)
+    return await _model_sessions.get(settings, policy_path, abstains)
+
+
+async def tests_session(settings: Settings, policy_path: str | None, abstains: bool) -> Session["UnitTestJudge"]:
+    """The running event loop's session with the sandbox; the first call opens it.
+
+    Raises:
+        SandboxError: this machine lacks a layer of isolation that is required.
+        RenderError, TurnsError: the policy's chat template cannot be used.
+    """
+    return await _test_sessions.get(settings, policy_path, abstains)

@@ -30,6 +30,7 @@ class Reason(str, Enum):
     NO_CODE = "no_code"
     SYNTAX_ERROR = "syntax_error"
     TOO_LONG = "too_long"
+    FAILED_TESTS = "failed_tests"
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
     SERVER_ERROR = "server_error"
@@ -66,6 +67,7 @@ REASONS: dict[Reason, ReasonFacts] = {
         "even shortened to its code block the answer exceeds the limit, or it has no block to keep",
         "limit the response length",
     ),
+    Reason.FAILED_TESTS: ReasonFacts(_FLOOR, "passes fewer of its tests than `hybrid.pass_threshold`"),
     Reason.TIMEOUT: ReasonFacts(
         _ABSTAINED,
         "no reply within `rm.deadline_s`, all attempts included",

@@ -19,7 +19,8 @@ class TestsSettings(FailureSettings):
         policy_path, thinking: as in section `rm`.
         suite_s: seconds for one answer's tests, after which those that are not done have failed.
         memory_mb: memory of the answer's process, in MB; its tests have as much again.
-        queue_s: seconds that an answer may wait for a free place in the sandbox; then the sample has no score.
+        deadline_s: seconds until an answer's verdict, waiting for a free place in the sandbox included; after them the
+            sample has no score.
     """
 
     __test__: ClassVar[bool] = False  # no test class, whatever pytest makes of the name
@@ -30,4 +31,4 @@ class TestsSettings(FailureSettings):
     thinking: Thinking = "auto"
     suite_s: float = Field(default=20.0, gt=0, allow_inf_nan=False)
     memory_mb: int = Field(default=1024, ge=64)
-    queue_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    deadline_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
