@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from coderm_slime.chat import Turns, load_tokenizer
+from coderm_slime.chat import Turns, learn_turns
 from coderm_slime.scoring.scorer import Scorer
 from coderm_slime.settings import RmSettings, Settings
 from reward.failures import Failures
@@ -79,7 +79,7 @@ async def _with_tests(
     from reward.judging import UnitTestJudge
 
     policy = settings.tests.policy_path or policy_path
-    turns = await asyncio.to_thread(lambda: Turns.learn(load_tokenizer(policy))) if policy else _NO_MARKS
+    turns = await asyncio.to_thread(learn_turns, policy) if policy else _NO_MARKS
     async with Sandbox(settings.sandbox) as sandbox:
         judge = UnitTestJudge(settings, sandbox, turns)
         try:
