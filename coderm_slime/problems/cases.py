@@ -15,7 +15,7 @@ from coderm_slime.problems.faults import Fault, ProblemError, shown
 from coderm_slime.records import Case, Suite, SuiteKind
 
 PICKLED = "private tests: pickled, which is not read"
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{4,}=*\s*")  # no JSON list: it has no bracket
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{4,}=*")  # no JSON list: it has no bracket
 _KINDS = {"stdin": SuiteKind.STDIO, "functional": SuiteKind.CALLS}
 
 
@@ -94,7 +94,7 @@ def _parsed(value: Any) -> list[Any]:
 
 def _private(value: Any) -> tuple[list[Any], bool]:
     """The private cases, and whether they are there but pickled."""
-    if isinstance(value, str) and _BASE64.fullmatch(value):
+    if isinstance(value, str) and _BASE64.fullmatch(value.rstrip()):
         return [], True
     return _parsed(value), False
 

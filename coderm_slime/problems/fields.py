@@ -58,4 +58,4 @@ def _either(names: Iterable[str]) -> str:
 def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
-    return "blank text" if isinstance(value, str) else type(value).__name__
+    return "blank text" if isinstance(value, str) and not value.strip() else type(value).__name__

@@ -1,7 +1,8 @@
 """Plain test code as a `Suite`: what prepares, and one test for each assertion at the top level. Runs nothing.
 
 The tests of a suite made here are meant to be run in their order and in one namespace after `setup`, as they stood in
-one file: then all of them pass exactly if the file does.
+one file: then all of them pass exactly if the file does. `setup` may call the program, too (`root = Node(1)`):
+where it raises, all tests have failed.
 """
 
 from coderm_slime.problems.checks import TopLevel
