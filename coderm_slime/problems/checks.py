@@ -40,8 +40,8 @@ class TopLevel:
         return any(module in _modules(part) for node in self.body for part in ast.walk(node))
 
     def main_guards(self) -> list[ast.If]:
-        """The statements `if __name__ == ...:`."""
-        return [node for node in self.body if isinstance(node, ast.If) and _names_main(node.test)]
+        """The statements `if __name__ == "__main__":`."""
+        return [node for node in self.body if isinstance(node, ast.If) and _is_main(node.test)]
 
     def _checkers(self) -> set[str]:
         """Names of functions that can fail, be it through one another."""
@@ -89,8 +89,10 @@ def _is_test(node: ast.stmt) -> bool:
     return isinstance(node, _Function) and node.name.startswith("test")
 
 
-def _names_main(test: ast.expr) -> bool:
-    return any(isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(test))
+def _is_main(test: ast.expr) -> bool:
+    if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):
+        return False
+    return any(isinstance(side, ast.Name) and side.id == "__name__" for side in (test.left, *test.comparators))
 
 
 def _modules(node: ast.AST) -> set[str | None]:

@@ -34,7 +34,7 @@ def suite_of_row(row: Mapping[str, Any]) -> Suite:
     if (suite := _suite_of_fields(row)) is not None:
         return suite
     if isinstance(label, Mapping) and "kind" not in label:
-        suite = _suite_of_fields(label)
+        suite = _suite_of_fields({"entry_point": entry_point_of(row), **label})
     elif not _empty(label):
         suite = _suite_of_value(label, entry_point_of(row))
     if suite is None:

@@ -54,6 +54,7 @@ def _runs(code: str, space: dict) -> bool:
         ("with pytest.raises(ValueError):\n    f(0)", "", ["with pytest.raises(ValueError):\n    f(0)"]),
         ("if f(1) != 2:\n    raise AssertionError('no')", "", ["if f(1) != 2:\n    raise AssertionError('no')"]),
         ("np.testing.assert_allclose(f(1), 2)", "", ["np.testing.assert_allclose(f(1), 2)"]),
+        ("if __name__ != '__main__':\n    assert f(1)", "", ["if __name__ != '__main__':\n    assert f(1)"]),
         ("def test_a():\n    assert f()\n\ntest_a()", "def test_a():\n    assert f()", ["test_a()"]),
     ],
 )
@@ -147,6 +148,7 @@ CALLED = [{"input": "[1, 2]\n3", "output": "6", "testtype": "functional"}]
         ({"label": json.dumps({"test_list": ASSERTS})}, "asserts", 2),
         ({"label": {"unit_tests": json.dumps(ASSERTS)}}, "asserts", 2),
         ({"label": CHECK, "entry_point": "f"}, "asserts", 1),
+        ({"label": {"test": CHECK}, "entry_point": "f"}, "asserts", 1),
         ({"label": PYTEST}, "pytest", 1),
         ({"label": json.dumps(STDIN)}, "stdio", 1),
         ({"label": CALLED, "entry_point": "f"}, "calls", 1),
