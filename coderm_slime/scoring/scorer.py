@@ -149,5 +149,9 @@ class Scorer:
         self.counts[verdict.reason] += 1
         if verdict.outcome is Outcome.ABSTAINED and count % _LOG_EVERY == 0:
             logger.warning(
-                "an answer could not be scored (%s, %d so far): %s", verdict.reason.value, count + 1, verdict.detail
+                "an answer could not be scored (%s, %d so far): %s; traffic: %s",
+                verdict.reason.value,
+                count + 1,
+                verdict.detail,
+                ", ".join(f"{count} {name}" for name, count in self.traffic().items()),
             )
