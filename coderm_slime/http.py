@@ -27,6 +27,7 @@ _backoff = wait_random_exponential(multiplier=0.2, max=5.0)
 _FIRST_REST_S, _LONGEST_REST_S = 0.2, 5.0
 _LONGEST_ASKED_REST_S = 60.0  # a Retry-After beyond this would outlive every deadline
 _BODY_SHOWN_CHARS = 200
+_LONGEST_REPLY_BYTES = 2**26  # far more than any reply that is asked for; a server gone mad must not fill the memory
 
 
 class HttpError(CodermError):
@@ -181,11 +182,13 @@ class HttpClient:
             self.counts["requests"] += 1
             try:
                 async with self._session.request(method, url, json=body, headers=server.headers) as response:
-                    payload = await response.read()
+                    payload = await _read(response)
             except asyncio.TimeoutError:
                 raise HttpError("timeout", url, f"no reply within {self._session.timeout.total} s") from None
             except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: an address that no request fits
                 raise HttpError("unreachable", url, f"{type(error).__name__}: {error}") from error
+        if payload is None:
+            raise HttpError("bad_reply", url, f"a reply of more than {_LONGEST_REPLY_BYTES} bytes")
         if response.status != 200:
             busy = response.status >= 500 or response.status == _BUSY_STATUS
             detail = f"HTTP {response.status} {_shown(payload)}"
@@ -229,6 +232,17 @@ def _wait_s(state: RetryCallState, servers: Sequence[Server]) -> float:
     error = state.outcome.exception() if state.outcome else None
     by_input = isinstance(error, HttpError) and error.by_input
     return _backoff(state) if by_input and state.attempt_number >= len(servers) else 0.0
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes | None:
+    """The body; None where it is too long to be one."""
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size > _LONGEST_REPLY_BYTES:
+            return None
+    return b"".join(pieces)
 
 
 def _retry_after_s(response: aiohttp.ClientResponse) -> float:

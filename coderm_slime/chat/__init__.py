@@ -7,6 +7,7 @@ closed thought, bare programs as responses, token ids, and the one rule for inpu
 
 from coderm_slime.chat.answer import Answer, final_answer
 from coderm_slime.chat.fence import as_response
+from coderm_slime.chat.policy import learn_turns
 from coderm_slime.chat.question import last_user_turn
 from coderm_slime.chat.render import Rendered, Renderer, load_tokenizer
 from coderm_slime.chat.template import DEFAULT_MAX_TOKENS, RenderError, Template
@@ -25,5 +26,6 @@ __all__ = [
     "as_response",
     "final_answer",
     "last_user_turn",
+    "learn_turns",
     "load_tokenizer",
 ]

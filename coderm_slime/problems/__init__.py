@@ -1,9 +1,27 @@
-"""Data sets of problems as typed records, out of files that are on this machine already.
+"""Data sets of problems as typed records, out of files that are on this machine already, with their own tests.
 
-Knows nothing of what the problems are for. Runs no program and downloads nothing.
+Knows nothing of what the problems are for. Runs no program, downloads nothing and unpickles nothing.
 """
 
+from coderm_slime.problems.data_sets import DataSet
+from coderm_slime.problems.faults import Fault, ProblemError
 from coderm_slime.problems.human_eval import human_eval
+from coderm_slime.problems.read import LeftOut, ProblemFile, read_problems
+from coderm_slime.problems.rows import suite_of_row
 from coderm_slime.problems.starter import StarterProblem, starter_pairs, starter_problems
+from coderm_slime.problems.suites import suite_of_code
 
-__all__ = ["StarterProblem", "human_eval", "starter_pairs", "starter_problems"]
+__all__ = [
+    "DataSet",
+    "Fault",
+    "LeftOut",
+    "ProblemError",
+    "ProblemFile",
+    "StarterProblem",
+    "human_eval",
+    "read_problems",
+    "starter_pairs",
+    "starter_problems",
+    "suite_of_code",
+    "suite_of_row",
+]

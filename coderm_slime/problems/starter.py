@@ -4,8 +4,10 @@ They are data to try things on, and a first handful of pairs on a machine that c
 too easy to judge a reward model by. They are public: a policy may have seen them.
 """
 
+import json
 from importlib.resources import files
 
+from coderm_slime.problems.suites import suite_of_code
 from coderm_slime.records import PairExample, Problem
 
 
@@ -26,7 +28,8 @@ class StarterProblem(Problem):
 def starter_problems() -> list[StarterProblem]:
     """The starter problems in the order of their ids."""
     text = files(__package__).joinpath("starter.jsonl").read_text(encoding="utf-8")
-    return [StarterProblem.model_validate_json(line) for line in text.split("\n") if line]
+    rows = (json.loads(line) for line in text.split("\n") if line)
+    return [StarterProblem(**row, suite=suite_of_code(row["test"], row["entry_point"])) for row in rows]
 
 
 def starter_pairs() -> list[PairExample]:

@@ -34,7 +34,9 @@ class Places:
         return self._offset(first.lineno, first.col_offset) - at_sign, self._offset(end_line, end_column)
 
     def _offset(self, line: int, column: int) -> int:
-        return self._starts[line - 1] + len(self._lines[line - 1].encode()[:column].decode())
+        text = self._lines[line - 1]
+        before = column if text.isascii() else len(text.encode()[:column].decode())
+        return self._starts[line - 1] + before
 
 
 def edited(code: str, edits: Iterable[Edit]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from coderm_slime.records.base import Record
+from coderm_slime.records.suite import Suite
 from coderm_slime.records.verdict import Verdict
 
 
@@ -33,12 +34,19 @@ class _ProblemRow(Record):
 
 
 class Problem(_ProblemRow):
-    """A programming task. `solution` is a bare program, `test` its data set's own test source, both optional."""
+    """A programming task. What its data set lacks is None.
+
+    Attributes:
+        solution: a bare program.
+        test: the data set's own test source; program and test, joined by a newline, run as one file.
+        suite: the same tests in the form that can be run and counted one by one; it may have no `test` form.
+    """
 
     id: str = Field(min_length=1)
     entry_point: str | None = None
     solution: str | None = None
     test: str | None = None
+    suite: Suite | None = None
 
 
 class Candidate(_ProblemRow):

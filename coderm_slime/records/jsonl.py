@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from os import SEEK_END
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ class RecordError(CodermError):
     """A row that cannot be read. The text names file, line and field.
 
     Attributes:
+        problem: what is wrong, without the place.
         torn: whether it is the start of a row without its end, as a killed writer leaves it.
     """
 
@@ -25,6 +26,7 @@ class RecordError(CodermError):
         super().__init__(f"{path}:{line}: {problem}")
         self.path = path
         self.line = line
+        self.problem = problem
         self.torn = torn
 
 
@@ -37,10 +39,20 @@ def read_jsonl(path: Path, kind: type[R]) -> Iterator[R | RecordError]:
     Raises:
         FileNotFoundError: there is no such file.
     """
+    for number, row in read_objects(path):
+        yield row if isinstance(row, RecordError) else _record(path, number, row, kind)
+
+
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | RecordError]]:
+    """Yield the number of each line of `path` that is not blank, with its JSON object or what is wrong with it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                yield _parse(path, number, line, kind)
+                yield number, _object(path, number, line)
 
 
 def append_jsonl(path: Path, records: Iterable[Record]) -> None:
@@ -53,7 +65,16 @@ def append_jsonl(path: Path, records: Iterable[Record]) -> None:
             file.write(record.model_dump_json().encode() + b"\n")
 
 
-def _parse(path: Path, number: int, line: bytes, kind: type[R]) -> R | RecordError:
+def _record(path: Path, number: int, row: dict[str, Any], kind: type[R]) -> R | RecordError:
+    try:
+        return kind.model_validate(row)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return RecordError(path, number, f"{kind.__name__}{'.' + where if where else ''}: {first['msg']}")
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any] | RecordError:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or brackets without end
@@ -61,12 +82,7 @@ def _parse(path: Path, number: int, line: bytes, kind: type[R]) -> R | RecordErr
         return RecordError(path, number, f"not a JSON line ({error}); is the file cut off?", torn)
     if not isinstance(row, dict):
         return RecordError(path, number, f"a JSON object is expected, found {type(row).__name__}")
-    try:
-        return kind.model_validate(row)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return RecordError(path, number, f"{kind.__name__}{'.' + where if where else ''}: {first['msg']}")
+    return row
 
 
 def _end_last_line(file: BinaryIO) -> None:

@@ -10,6 +10,7 @@ from array import array
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from coderm_slime.http import HttpClient, HttpError, Server, too_late
@@ -21,11 +22,15 @@ MAX_BATCH_ITEMS = 16
 MAX_BATCH_TOKENS = 16_384
 # How long the first call of a batch waits for others; a rollout's samples come in bursts closer than this.
 _GATHER_S = 0.004
+# A call joins one under way for the same input only if that will go on for this part of its own time.
+_LEAST_SHARED = 0.75
 # After this long without a reply a server is checked anew: training runs between two rollouts, and a frozen model that
-# shares its GPUs may not be what it was. The input that rides along with every request covers the time between.
+# shares its GPUs may not be what it was. The known inputs that ride along with every request cover the time between.
 _QUIET_S = 10.0
 # The paths under which servers and sglang-router say what they are; many say it under only one.
 _INFO_PATHS = ("/model_info", "/get_model_info")
+# What does not say in this time does not say: its scores of the known inputs have to do.
+_INFO_S = 2.0
 
 
 @dataclass(eq=False)
@@ -94,19 +99,20 @@ class RewardModel:
             self.counts["cached"] += 1
             self._cache.move_to_end(key)
             return self._cache[key]
-        if key in self._under_way:
+        item = self._under_way.get(key)
+        if item is not None and item.deadline > time.monotonic() + _LEAST_SHARED * deadline_s:
             self.counts["joined"] += 1
         else:
-            self._under_way[key] = self._enqueue(list(ids), deadline_s)
-            self._under_way[key].score.add_done_callback(lambda done: self._finished(key, done))
-        item = self._under_way[key]
+            item = self._under_way[key] = self._enqueue(list(ids), deadline_s)
+            item.score.add_done_callback(partial(self._finished, key, item))
         try:
             return await asyncio.wait_for(asyncio.shield(item.score), deadline_s)
         except asyncio.TimeoutError:
             raise too_late(self._servers[0], deadline_s, item.failure) from None
 
-    def _finished(self, key: bytes, done: asyncio.Future[float]) -> None:
-        del self._under_way[key]
+    def _finished(self, key: bytes, item: _Item, done: asyncio.Future[float]) -> None:
+        if self._under_way.get(key) is item:
+            del self._under_way[key]
         if not done.cancelled() and done.exception() is None and self._cache_items:
             self._cache[key] = done.result()
             if len(self._cache) > self._cache_items:
@@ -169,11 +175,9 @@ class RewardModel:
             raise
 
     async def _ask(self, batch: list[list[int]], server: Server) -> list[float | None]:
-        """One request, with one known input riding along; believed only if the server's check holds, too."""
-        which = self.counts["asked"] % len(self._probe.inputs)
-        self.counts["asked"] += 1
+        """One request, with the known inputs riding along; believed only if the server's check holds, too."""
         check = self._check_of(server)
-        asking = self._request(server, [*batch, list(self._probe.inputs[which])])
+        asking = self._request(server, [*batch, *map(list, self._probe.inputs)])
         reply, verdict = await asyncio.gather(asking, asyncio.shield(check), return_exceptions=True)
         if isinstance(verdict, BaseException):  # first: it says why a request was refused
             raise verdict
@@ -181,8 +185,8 @@ class RewardModel:
             self._checks.pop(server, None)  # asked anew, it tells whether the server refuses known inputs, too
         if isinstance(reply, BaseException):
             raise reply
-        *logits, known = reply
-        if fault := self._probe.fault_in_one(which, known):
+        *logits, first, second = reply
+        if fault := self._probe.fault_in([first, second]):
             self._checks.pop(server, None)
             raise HttpError("wrong_model", server.url, fault)
         self._heard[server] = time.monotonic()
@@ -212,7 +216,7 @@ class RewardModel:
             HttpError: `wrong_model`, or how the server failed to answer.
         """
         self.counts["checks"] += 1
-        kinds = asyncio.gather(*(self._is_generation(server, path) for path in _INFO_PATHS))
+        kinds = asyncio.wait_for(asyncio.gather(*(self._is_generation(server, path) for path in _INFO_PATHS)), _INFO_S)
         scores = self._request(server, [list(ids) for ids in self._probe.inputs])
         generation, reply = await asyncio.gather(kinds, scores, return_exceptions=True)
         if not isinstance(generation, BaseException) and True in generation:

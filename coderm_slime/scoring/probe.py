@@ -2,7 +2,7 @@
 
 A reward model can be the wrong one from the start, or lose its weights in mid-run: frozen and offloaded beside
 training, it may come back with anything. So every server is asked for two known inputs before its first score is
-believed and again after each pause (a rollout begins after one), and one known input rides along with every request.
+believed and again after each pause (a rollout begins after one), and both ride along with every request.
 """
 
 import json
@@ -17,8 +17,8 @@ from coderm_slime.errors import CodermError
 
 CARD_FILE = "coderm_rm.json"
 # How far a known score may be off: as a server computes in bfloat16, in batches of any size, scores move. `coderm
-# prepare` measures by how much for its checkpoint; for others this is taken, with which a model that lost its weights
-# is still told.
+# prepare` measures by how much for its checkpoint; for others this is taken. Never as far as half of the way to the
+# other known score, so that no model passes which cannot tell the two inputs apart.
 TOLERANCE = 0.5
 RELATIVE_TOLERANCE = 0.02
 
@@ -124,18 +124,18 @@ class Probe:
             return f"known inputs are scored {list(scores)}, which is no number"
         if scores[0] == scores[1]:
             return f"two different inputs are both scored {scores[0]}, as a model without its weights does"
-        faults = [fault for which in (0, 1) if (fault := self.fault_in_one(which, scores[which]))]
+        faults = [fault for which in (0, 1) if (fault := self._fault_in_one(which, scores[which]))]
         if not faults:
             self.expected = [
                 known if known is not None else new for known, new in zip(self.expected, scores, strict=True)
             ]
         return "; ".join(faults)
 
-    def fault_in_one(self, which: int, score: float | None) -> str:
-        """What is wrong with the score of input `which`; empty if nothing is, or if it is not known yet."""
-        known = self.expected[which]
-        if score is None:
-            return "a known input is scored with no number"
-        if known is None or abs(score - known) <= self.tolerance + RELATIVE_TOLERANCE * abs(known):
+    def _fault_in_one(self, which: int, score: float | None) -> str:
+        known, other = self.expected[which], self.expected[1 - which]
+        if score is None or known is None or other is None:
+            return ""
+        allowed = min(self.tolerance + RELATIVE_TOLERANCE * abs(known), abs(known - other) / 2)
+        if abs(score - known) <= allowed:
             return ""
         return f"a known input is scored {score:.4f} instead of {known:.4f}: not the checkpoint it was"

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from coderm_slime.chat import Renderer, Turns, load_tokenizer
+from coderm_slime.chat import Renderer, Turns, learn_turns
 from coderm_slime.http import HttpClient, HttpError, Server
 from coderm_slime.records import Outcome, Reason, Verdict
 from coderm_slime.scoring.client import RewardModel
@@ -71,7 +71,7 @@ class Scorer:
             )
         renderer = await asyncio.to_thread(Renderer.load, settings.model_path, settings.max_tokens)
         policy = settings.policy_path or policy_path
-        turns = await asyncio.to_thread(lambda: Turns.learn(load_tokenizer(policy))) if policy else None
+        turns = await asyncio.to_thread(learn_turns, policy) if policy else None
         return cls(settings, renderer, turns)
 
     @property
@@ -149,5 +149,9 @@ class Scorer:
         self.counts[verdict.reason] += 1
         if verdict.outcome is Outcome.ABSTAINED and count % _LOG_EVERY == 0:
             logger.warning(
-                "an answer could not be scored (%s, %d so far): %s", verdict.reason.value, count + 1, verdict.detail
+                "an answer could not be scored (%s, %d so far): %s; traffic: %s",
+                verdict.reason.value,
+                count + 1,
+                verdict.detail,
+                ", ".join(f"{count} {name}" for name, count in self.traffic().items()),
             )

@@ -53,7 +53,9 @@ async def _main(port: int | None, model_path: str, samples: int, seconds: float)
     if port is None:
         return await _timed(lambda _: asyncio.sleep(seconds), made)
     rm = {"urls": [f"http://127.0.0.1:{port}"], "model_path": model_path, "cache_items": 0}
-    args = SimpleNamespace(coderm={"rm": rm}, custom_reward_post_process_path=POST_PROCESS)
+    args = SimpleNamespace(  # the policy's folder is always named by slime
+        coderm={"rm": rm}, custom_reward_post_process_path=POST_PROCESS, hf_checkpoint=model_path
+    )
     times = await _timed(lambda sample: reward(args, sample), made)
     reasons = [sample.metadata["coderm"]["reason"] for sample in made]
     return times | {"scored": reasons.count("scored")}

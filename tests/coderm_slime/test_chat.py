@@ -18,7 +18,10 @@ from coderm_slime.chat import (
     as_response,
     final_answer,
     last_user_turn,
+    learn_turns,
+    load_tokenizer,
 )
+from coderm_slime.chat import policy as policy_files
 from coderm_slime.records import Reason
 from coderm_slime.smollm2 import write_tokenizer
 from helpers import tiny
@@ -328,6 +331,61 @@ def test_an_answer_ends_where_the_policys_template_begins_another_turn(policy) -
     assert turns.answer_in(f"mine{follows}again{follows}and again") == "mine"
     assert turns.answer_in(f"mine{tokenizer.eos_token}\n") == "mine"
     assert turns.answer_in("def f():\n    return 'user'") == "def f():\n    return 'user'"
+
+
+def rewritten(folder: Path, **changes: object) -> None:
+    """Change keys of the folder's tokenizer_config.json; None takes one away."""
+    file = folder / "tokenizer_config.json"
+    config = {**json.loads(file.read_text()), **changes}
+    file.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+
+
+WRITTEN = {
+    "as saved": lambda folder: None,
+    "template in the configuration": lambda folder: rewritten(
+        folder, chat_template=(folder / "chat_template.jinja").rename(folder / "moved").read_text()
+    ),
+    "several templates": lambda folder: rewritten(
+        folder,
+        chat_template=[
+            {"name": "tool_use", "template": "x"},
+            {"name": "default", "template": (folder / "chat_template.jinja").rename(folder / "moved").read_text()},
+        ],
+    ),
+    "control tokens in the configuration": lambda folder: rewritten(
+        folder,
+        added_tokens_decoder={
+            str(row["id"]): row for row in json.loads((folder / "tokenizer.json").read_text())["added_tokens"]
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN)
+def test_a_policys_turns_are_read_off_its_files_without_loading_its_tokenizer(
+    policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write
+) -> None:
+    policy[0].save_pretrained(tmp_path)
+    write(tmp_path)
+    expected = Turns.learn(load_tokenizer(str(tmp_path)))
+    monkeypatch.setattr(policy_files, "load_tokenizer", None)
+    assert learn_turns(str(tmp_path)) == expected
+
+
+def test_a_policy_without_a_template_is_told_by_its_files_too(tmp_path: Path, monkeypatch) -> None:
+    tiny.tokenizer(None).save_pretrained(tmp_path)
+    expected = Turns.learn(load_tokenizer(str(tmp_path)))
+    monkeypatch.setattr(policy_files, "load_tokenizer", None)
+    assert expected.bare_prompts
+    assert learn_turns(str(tmp_path)) == expected
+
+
+def test_where_the_files_do_not_tell_the_tokenizer_itself_is_loaded(tmp_path: Path) -> None:
+    marked = tiny.CHATML.replace("{{", "{% generation %}{{", 1).replace("}}", "}}{% endgeneration %}", 1)
+    tiny.tokenizer(marked).save_pretrained(tmp_path)
+    assert learn_turns(str(tmp_path)) == Turns.learn(tiny.tokenizer())
+    with pytest.raises(RenderError):
+        learn_turns(str(tmp_path / "nothing"))
 
 
 def test_a_policy_template_that_shows_no_marks_is_refused() -> None:

@@ -46,6 +46,36 @@ def test_a_reply_that_cannot_be_trusted_is_asked_for_again_and_blamed_on_its_sen
     assert str(caught.value).startswith(f"bad_reply at {liar}")
 
 
+def test_a_reply_without_end_is_cut_off() -> None:
+    with fault_server("endless") as url, pytest.raises(HttpError, match="more than") as caught:
+        score(url, [[1, 2]], attempts=1)
+    assert caught.value.kind == "bad_reply"
+
+
+def test_a_server_that_does_not_say_what_it_is_holds_up_no_score() -> None:
+    began = time.monotonic()
+    with fault_server("shy") as url:
+        assert score(url, [[1, 2]]) == [0.02]
+    assert time.monotonic() - began < 10
+
+
+def test_a_call_that_joins_another_keeps_its_own_deadline() -> None:
+    async def both(url: str) -> list[object]:
+        async with HttpClient(attempts=2, attempt_s=1.0) as http:
+            model = RewardModel(http, [Server(url, 8)], Probe(KNOWN_INPUTS))
+            first = asyncio.ensure_future(model.score([1, 2], 0.5))
+            await asyncio.sleep(0.2)
+            second = asyncio.ensure_future(model.score([1, 2], 10))
+            done = await asyncio.gather(first, second, return_exceptions=True)
+            await model.close()
+            return done
+
+    with fault_server("hang-2-then-ok") as url:
+        short, long = asyncio.run(both(url))
+    assert isinstance(short, HttpError)
+    assert long == 0.02
+
+
 def judge(url: str, responses: list[str], **settings: object) -> list[Verdict]:
     rm = RmSettings(urls=(url,), **{"attempts": 1, "deadline_s": 5, "preset": "paper", **settings})
 

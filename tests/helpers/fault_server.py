@@ -38,7 +38,7 @@ class FaultServer:
     def mode_now(self) -> str:
         return self.later if self.later and self.requests >= self.first_requests else self.first
 
-    async def embeddings(self, request: web.Request) -> web.Response:
+    async def embeddings(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         batch = body["input_ids"] if request.path == "/classify" else body["input"]
         mode = self.mode_now()
@@ -59,6 +59,8 @@ class FaultServer:
             await asyncio.sleep(3600)
         if mode == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if mode == "endless":
+            return await self.endless(request)
         if mode == "drop":
             request.transport.close()
         if mode == "language" or (mode == "refusing" and any(len(ids) == UNLUCKY for ids in batch)):
@@ -84,7 +86,15 @@ class FaultServer:
             rows = [_row(row["index"], "0.5") for row in rows]
         return web.json_response(rows if request.path == "/classify" else {"data": rows})
 
+    async def endless(self, request: web.Request) -> web.StreamResponse:
+        reply = web.StreamResponse()
+        await reply.prepare(request)
+        while True:
+            await reply.write(b" " * 2**20)
+
     async def info(self, _: web.Request) -> web.Response:
+        if self.mode_now() == "shy":
+            await asyncio.sleep(3600)
         return web.json_response({"is_generation": self.mode_now() == "language"})
 
     async def count(self, _: web.Request) -> web.Response:

@@ -112,6 +112,7 @@ IN_MID_RUN = {
     "503": "server_error",
     "short": "bad_reply",
     "other": "wrong_model",
+    "flat": "wrong_model",
 }
 
 
