@@ -19,11 +19,22 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from coderm_slime.errors import CodermError
 from coderm_slime.settings.rm import OnFailure, Preset, RmSettings, Shaping, Thinking
+from coderm_slime.settings.sandbox import SandboxSettings
 
 ENV_PREFIX = "CODERM_"
 CONFIG_VARIABLE = "CODERM_CONFIG"
 
-__all__ = ["OnFailure", "Preset", "RmSettings", "Settings", "SettingsError", "Shaping", "Thinking", "load_settings"]
+__all__ = [
+    "OnFailure",
+    "Preset",
+    "RmSettings",
+    "SandboxSettings",
+    "Settings",
+    "SettingsError",
+    "Shaping",
+    "Thinking",
+    "load_settings",
+]
 
 
 class SettingsError(CodermError):
@@ -36,6 +47,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rm: RmSettings = RmSettings()
+    sandbox: SandboxSettings = SandboxSettings()
 
 
 def load_settings(
