@@ -57,7 +57,8 @@ class Sandbox:
         self._free = list(self._workers)
         self._open = True
         try:
-            self.layers = (await self._workers[0].server(())).layers
+            first = await self._workers[0].server(())
+            self.layers = first.layers
         except BaseException:
             await self.__aexit__()
             raise
@@ -67,7 +68,7 @@ class Sandbox:
         """End what runs and remove everything. Runs that wait end in a SandboxError."""
         self._open = False
         while self._waiting:
-            _, turn = self._waiting.popleft()
+            turn = self._waiting.popleft()[1]
             if not turn.done():
                 turn.set_exception(SandboxError("the sandbox was closed while the run waited for a worker"))
         await asyncio.gather(*(worker.close() for worker in self._workers))
@@ -93,9 +94,8 @@ class Sandbox:
             servers = await asyncio.gather(
                 *(worker.server(program.imports) for worker, program in zip(workers, programs, strict=True))
             )
-            return await _all_or_none(
-                [server.run(*pair) for server, *pair in zip(servers, programs, payloads, strict=True)]
-            )
+            placed = zip(servers, programs, payloads, strict=True)
+            return await _all_or_none([server.run(program, payload) for server, program, payload in placed])
         finally:
             self._give_back(workers)
 

@@ -1,6 +1,7 @@
 """The caller's handle of one fork server: start it, give it one run at a time, notice its death, end it."""
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import mmap
@@ -25,7 +26,7 @@ _STAGING_BYTES = 64 << 10
 _NOTE_BYTES = 4
 _OTHER_PROCESSES = 1024  # that the same user may start while the sandbox is open
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-_BOOT = "import sys; sys.path.insert(0, {0!r}); import inside.server; inside.server.main({1!r})"
+_BOOT = "import sys; sys.path.insert(0, {0!r}); import inside.server; inside.server.main(**{1!r})"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 # What programs need beyond the interpreter: system libraries and tools, the loader's cache, the local time zone.
 _READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime")
@@ -35,6 +36,7 @@ _ENDINGS = {
     Cause.DISK: Ending.DISK_LIMIT,
     Cause.CANCELLED: Ending.KILLED,
 }
+_ENDINGS_BY_SIGNAL = {int(signal.SIGXCPU): Ending.TIMEOUT, int(signal.SIGKILL): Ending.KILLED}
 
 
 @dataclass(frozen=True)
@@ -62,21 +64,31 @@ class ForkServer:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         passed = (theirs.fileno(), memory_fd, self._note_fd)
-        options = {
-            "control": passed[0],
-            "memory": passed[1],
-            "note": passed[2],
-            "scratch": str(scratch),
-            "own_path": str(Path(__file__).parent),
-            "packages": list(runtime.packages(imports)),
-            "imports": list(imports),
-            "readable": [*_READABLE, runtime.prefix, *runtime.packages(imports)],
-            "devices": list(_DEVICES),
-            "uid_first": settings.uid_first,
-            "uid_count": settings.uid_count,
-            "user_processes": _processes_of_user(),
-        }
-        command = [runtime.python, "-S", "-s", "-B", "-X", "utf8", "-c", _BOOT.format(options["own_path"], options)]
+        packages = runtime.packages(imports)
+        options = wire.Options(
+            control=passed[0],
+            memory=passed[1],
+            note=passed[2],
+            scratch=str(scratch),
+            own_path=str(Path(__file__).parent),
+            packages=list(packages),
+            imports=list(imports),
+            readable=[*_READABLE, runtime.prefix, *packages],
+            devices=list(_DEVICES),
+            uid_first=settings.uid_first,
+            uid_count=settings.uid_count,
+            user_processes=_processes_of_user(),
+        )
+        command = [
+            runtime.python,
+            "-S",
+            "-s",
+            "-B",
+            "-X",
+            "utf8",
+            "-c",
+            _BOOT.format(options.own_path, options._asdict()),
+        ]
         self._process = subprocess.Popen(
             command,
             env=runtime.environment,
@@ -188,10 +200,8 @@ class ForkServer:
         """End the processes of the run that it had, and remove its folders."""
         group = int.from_bytes(os.pread(self._note_fd, _NOTE_BYTES, 0), "little")
         if group:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         for folder in self._scratch.glob(f"{self._process.pid}-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -226,7 +236,7 @@ def _ending(reply: Reply, code: int) -> Ending:
     if reply.cause in _ENDINGS:
         return _ENDINGS[reply.cause]
     if code < 0:
-        return {signal.SIGXCPU: Ending.TIMEOUT, signal.SIGKILL: Ending.KILLED}.get(-code, Ending.SIGNAL)
+        return _ENDINGS_BY_SIGNAL.get(-code, Ending.SIGNAL)
     if reply.state == State.MEMORY:
         return Ending.MEMORY
     if reply.state == State.EXCEPTION:

@@ -1,9 +1,9 @@
 """The layers of isolation: prepared once in the fork server, probed there in a child, put on in each run's child."""
 
 import errno
+import math
 import os
 import resource
-import signal
 import socket
 from collections.abc import Callable
 
@@ -12,7 +12,9 @@ from .landlock import Landlock, restrict_self
 from .seccomp import Filter
 from .wire import Request
 
-_MIB = 1 << 20
+_SIGKILL = 9
+_UNLIMITED = 1 << 62
+_LIMITS = ("AS", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE")
 _UID_LOCK = "\0coderm-slime-uid-{}"  # an abstract socket: free again whenever its process ends, and no file
 
 
@@ -30,10 +32,14 @@ class Layers:
         uid: the runs' own, or None.
     """
 
-    def __init__(self, readable: "list[str]", devices: "list[str]", uids: range, user_processes: int) -> None:
-        self.on: "dict[str, str]" = {"session": "own session", "rlimits": "own limits"}
-        self.off: "dict[str, str]" = {}
+    def __init__(self, readable: list[str], devices: list[str], uids: range, user_processes: int) -> None:
+        self.on: dict[str, str] = {"session": "own session", "rlimits": "own limits"}
+        self.off: dict[str, str] = {}
         self._user_processes = 0
+        self._ruleset: int | None = None
+        kinds = [getattr(resource, f"RLIMIT_{name}") for name in _LIMITS]
+        hard = {kind: resource.getrlimit(kind)[1] for kind in kinds}
+        self._most = {kind: _UNLIMITED if most == resource.RLIM_INFINITY else most for kind, most in hard.items()}
         self.uid = self._take("uid", lambda: self._own_uid(uids))
         if self.uid is None:  # the limit counts all processes of a user
             self._user_processes = user_processes
@@ -46,7 +52,7 @@ class Layers:
         self.filter = self._take("seccomp", lambda: Filter(kill_freely=scopes or self.uid is not None))
         self._note("no_new_privs", None)
 
-    def _take(self, name: str, make: "Callable[[], object]"):  # type: ignore[no-untyped-def]
+    def _take(self, name: str, make: Callable[[], object]):  # type: ignore[no-untyped-def]
         try:
             made = make()
         except OSError as error:
@@ -70,6 +76,7 @@ class Layers:
             self._lock = socket.socket(socket.AF_UNIX)
             try:
                 self._lock.bind(_UID_LOCK.format(uid))
+                os.setgroups([])
                 return uid
             except OSError as error:
                 self._lock.close()
@@ -77,48 +84,52 @@ class Layers:
                     raise
         raise OSError(errno.EUSERS, f"all of {len(uids)} user ids from {uids.start} are in use")
 
-    def put_on(self, scratch: str, parent: int) -> None:
-        """Put on all but what `close_up` does.
+    def prepare(self, request: Request, folder: str) -> None:
+        """In the server, before the fork: what writes there costs no copy of a page."""
+        self._ruleset = self.landlock.prepare(folder) if self.landlock else None
+        processes = self._user_processes + request.processes
+        cpu_s = max(1, math.ceil(request.cpu_s))
+        wanted = (
+            (resource.RLIMIT_AS, request.memory_bytes, request.memory_bytes),
+            (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),  # first SIGXCPU, which tells this limit from others, then SIGKILL
+            (resource.RLIMIT_FSIZE, request.file_bytes, request.file_bytes),
+            (resource.RLIMIT_NOFILE, request.open_files, request.open_files),
+            (resource.RLIMIT_NPROC, processes, processes),
+            (resource.RLIMIT_CORE, 0, 0),
+        )
+        self._limits = [
+            (kind, (min(soft, self._most[kind]), min(hard, self._most[kind]))) for kind, soft, hard in wanted
+        ]
+
+    def forget(self) -> None:
+        """In the server, after the fork."""
+        if self._ruleset is not None:
+            os.close(self._ruleset)
+
+    def put_on(self, parent: int) -> None:
+        """In the child: put on all but what `close_up` does.
 
         Raises:
             OSError: a layer cannot be put on.
         """
         os.setsid()
-        ruleset = self.landlock.prepare(scratch) if self.landlock else None
         if self.uid is not None:
-            os.setgroups([])
             os.setresgid(self.uid, self.uid, self.uid)
             os.setresuid(self.uid, self.uid, self.uid)
-        libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of the user id would clear it
+        libc.prctl(libc.PR_SET_PDEATHSIG, _SIGKILL)  # a change of the user id would clear it
         if os.getppid() != parent:
             os._exit(1)
         libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
-        if ruleset is not None:
-            restrict_self(ruleset)
-            os.close(ruleset)
+        if self._ruleset is not None:
+            restrict_self(self._ruleset)
 
-    def close_up(self, request: Request) -> None:
-        """The last step: limits and the filter, after which no descriptor can be moved and little else be done.
+    def close_up(self) -> None:
+        """In the child, the last step: limits and the filter. Then no descriptor can be moved up any more.
 
         Raises:
             OSError: one of them cannot be put on.
         """
-        self._limit(request)
+        for kind, limit in self._limits:
+            resource.setrlimit(kind, limit)
         if self.filter:
             self.filter.install()
-
-    def _limit(self, request: Request) -> None:
-        cpu_s = max(1, -int(-request.cpu_s // 1))
-        for kind, soft, hard in (
-            (resource.RLIMIT_AS, request.memory_bytes, request.memory_bytes),
-            (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),  # first SIGXCPU, which tells this limit from others, then SIGKILL
-            (resource.RLIMIT_FSIZE, request.file_bytes, request.file_bytes),
-            (resource.RLIMIT_NOFILE, request.open_files, request.open_files),
-            (resource.RLIMIT_NPROC, *[self._user_processes + request.processes] * 2),
-            (resource.RLIMIT_CORE, 0, 0),
-            (resource.RLIMIT_MEMLOCK, 8 * _MIB, 8 * _MIB),
-        ):
-            most = resource.getrlimit(kind)[1]
-            if most != resource.RLIM_INFINITY:
-                soft, hard = min(soft, most), min(hard, most)
-            resource.setrlimit(kind, (soft, hard))

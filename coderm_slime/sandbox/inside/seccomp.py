@@ -29,7 +29,7 @@ Instruction = tuple[int, int, int, int]
 
 
 class _Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
 
 class Filter:
@@ -41,7 +41,10 @@ class Filter:
     """
 
     def __init__(self, kill_freely: bool) -> None:
-        self._code = _assemble(Table(os.uname().machine), kill_freely)
+        code = _assemble(Table(os.uname().machine), kill_freely)
+        self._own_pid_at = [at for at, (op, _, _, k) in enumerate(code) if (op, k) == (_EQUAL, _OWN_PID)]
+        self._code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *one) for one in code))
+        self._program = _Program(len(code), ctypes.addressof(self._code))
 
     def install(self) -> None:
         """Hold this process and its children to it, for good; needs no_new_privs.
@@ -49,16 +52,12 @@ class Filter:
         Raises:
             OSError: it failed.
         """
-        pid = os.getpid()
-        code = b"".join(
-            struct.pack("<HBBI", op, jt, jf, pid if op == _EQUAL and k == _OWN_PID else k)
-            for op, jt, jf, k in self._code
-        )
-        program = _Program(len(self._code), code)
-        prctl(PR_SET_SECCOMP, _FILTER_MODE, ctypes.cast(ctypes.byref(program), ctypes.c_void_p))
+        for at in self._own_pid_at:
+            struct.pack_into("<I", self._code, 8 * at + 4, os.getpid())
+        prctl(PR_SET_SECCOMP, _FILTER_MODE, ctypes.addressof(self._program))
 
 
-def _assemble(table: Table, kill_freely: bool) -> "list[Instruction]":
+def _assemble(table: Table, kill_freely: bool) -> list[Instruction]:
     code = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, table.audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
     code += [(_GREATER, 0, 1, LAST_KNOWN), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]  # x32 numbers are above it, too
     for number in table.refused:
@@ -81,7 +80,7 @@ def _assemble(table: Table, kill_freely: bool) -> "list[Instruction]":
     return [*code, (_RETURN, 0, 0, _ALLOW)]
 
 
-def _when(number: int, block: "list[Instruction]") -> "list[Instruction]":
+def _when(number: int, block: list[Instruction]) -> list[Instruction]:
     """`block`, which must return, for one system call; else go on behind it."""
     return [(_EQUAL, 0, len(block), number), *block]
 
@@ -90,21 +89,21 @@ def _argument(index: int) -> Instruction:
     return (_LOAD, 0, 0, _ARGUMENT + 8 * index)
 
 
-def _refuse_or_allow() -> "list[Instruction]":
+def _refuse_or_allow() -> list[Instruction]:
     return [(_RETURN, 0, 0, _ERRNO | REFUSED), (_RETURN, 0, 0, _ALLOW)]
 
 
-def _only_values(index: int, values: "tuple[int, ...]") -> "list[Instruction]":
+def _only_values(index: int, values: tuple[int, ...]) -> list[Instruction]:
     tests = [(_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]
     return [_argument(index), *tests, *_refuse_or_allow()]
 
 
-def _refuse_values(index: int, values: "tuple[int, ...]") -> "list[Instruction]":
+def _refuse_values(index: int, values: tuple[int, ...]) -> list[Instruction]:
     tests = [(_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]
     return [_argument(index), *tests, *reversed(_refuse_or_allow())]
 
 
-def _socket_pairs() -> "list[Instruction]":
+def _socket_pairs() -> list[Instruction]:
     """Unix streams and seqpackets only: a datagram socket could still send to any address."""
     return [
         _argument(0),

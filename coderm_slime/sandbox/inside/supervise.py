@@ -6,7 +6,6 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
 
 from . import child, scratch
 from .capped import Capped
@@ -36,20 +35,23 @@ class Run:
         self._cpu_s = 0.0
         self._status = 0
 
-    def start(self, descriptors: "list[int]", note: "Callable[[int], None]") -> "bytes | None":
+    def start(self, descriptors: list[int], note: int) -> bytes | None:
         """Fork. In the parent None; in the child the program's source, everything in place."""
         stdin = descriptors.pop(1) if self._request.has_stdin else os.open("/dev/null", os.O_RDONLY)
         self._out, out = os.pipe()
         self._err, err = os.pipe()
         self._setup, setup = os.pipe()
         scratch.make(self._folder, self._layers.uid)
-        self._began = time.monotonic()
+        self._layers.prepare(self._request, self._folder)
+        child.prepare_run(self._folder)
         parent = os.getpid()
+        self._began = time.monotonic()
         self.pid = os.fork()
         if self.pid == 0:
             files = child.Files(descriptors[0], stdin, out, err, setup, descriptors[1:])
-            return child.prepare(self._request, self._layers, self._folder, parent, files)
-        note(self.pid)
+            return child.prepare(self._layers, self._folder, parent, files)
+        os.pwrite(note, self.pid.to_bytes(4, "little"), 0)
+        self._layers.forget()
         for descriptor in (stdin, out, err, setup, *descriptors):
             os.close(descriptor)
         return None

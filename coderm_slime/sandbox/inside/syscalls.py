@@ -3,7 +3,7 @@
 import errno
 
 # Column 1: x86_64, column 2: aarch64 (the kernel's generic table); None: the architecture has no such call.
-_NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
+_NUMBERS: dict[str, tuple[int | None, int | None]] = {
     # network: nothing but pairs of connected Unix sockets
     "socket": (41, 198),
     "connect": (42, 203),
@@ -99,7 +99,7 @@ _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
     "fsetxattr": (190, 7),
 }
 # With arguments that decide, see seccomp.py.
-_BY_ARGUMENT: "dict[str, tuple[int | None, int | None]]" = {
+_BY_ARGUMENT: dict[str, tuple[int | None, int | None]] = {
     "setsid": (112, 157),
     "setpgid": (109, 154),
     "clone": (56, 220),
@@ -133,7 +133,8 @@ class Table:
             raise OSError(errno.ENOSYS, f"no table of system calls for {machine}")
         self.audit = _AUDIT[machine]
         column = list(_AUDIT).index(machine)
-        self.refused = [row[column] for row in _NUMBERS.values() if row[column] is not None]
+        numbers = [row[column] for row in _NUMBERS.values()]
+        self.refused = [number for number in numbers if number is not None]
         self._others = {name: row[column] for name, row in _BY_ARGUMENT.items()}
 
     def __getitem__(self, name: str) -> int:
