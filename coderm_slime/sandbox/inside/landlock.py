@@ -52,7 +52,9 @@ class Landlock:
         self._ruleset = _Ruleset(handled, network, scoped)
         self._size = 24 if self.version >= 6 else 16 if self.version >= 4 else 8
         self._in_scratch = handled & ~(_MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV)
-        self._rules = [rule for path in readable for rule in _rule(path, _READ)]
+        distinct = {os.path.realpath(path): path for path in readable}  # /lib is /usr/lib on most machines
+        inside = [path for path in distinct if not any(path.startswith(f"{other}/") for other in distinct)]
+        self._rules = [rule for path in inside for rule in _rule(path, _READ)]
         self._rules += [rule for path in devices for rule in _rule(path, handled & (_READ_FILE | _WRITE_FILE))]
 
     @property

@@ -6,15 +6,18 @@ import os
 import resource
 import socket
 from collections.abc import Callable
+from typing import TypeVar
 
-from . import libc
+from . import libc, scratch
 from .landlock import Landlock, restrict_self
 from .seccomp import Filter
+from .tmpfs import Tmpfs
 from .wire import Request
 
 _SIGKILL = 9
 _UNLIMITED = 1 << 62
 _LIMITS = ("AS", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE")
+_T = TypeVar("_T")
 _UID_LOCK = "\0coderm-slime-uid-{}"  # an abstract socket: free again whenever its process ends, and no file
 
 
@@ -25,6 +28,8 @@ class Layers:
         readable: for Landlock.
         devices: for Landlock.
         uids: user ids to choose one from, used by root only.
+        user_processes: how many the user has already where the runs share his id.
+        scratch_folder: that of the runs' own folders.
 
     Attributes:
         off: reasons by layer, of those that are missing.
@@ -32,7 +37,9 @@ class Layers:
         uid: the runs' own, or None.
     """
 
-    def __init__(self, readable: list[str], devices: list[str], uids: range, user_processes: int) -> None:
+    def __init__(
+        self, readable: list[str], devices: list[str], uids: range, user_processes: int, scratch_folder: str
+    ) -> None:
         self.on: dict[str, str] = {"session": "own session", "rlimits": "own limits"}
         self.off: dict[str, str] = {}
         self._user_processes = 0
@@ -43,6 +50,9 @@ class Layers:
         self.uid = self._take("uid", lambda: self._own_uid(uids))
         if self.uid is None:  # the limit counts all processes of a user
             self._user_processes = user_processes
+        self.tmpfs = self._take("tmpfs", lambda: Tmpfs(scratch_folder))
+        if self.tmpfs is None:
+            self.off["tmpfs"] += "; the scratch folder's size is watched instead"
         self._take("subreaper", lambda: libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1))
         self.landlock = self._take("landlock", lambda: Landlock(readable, devices))
         if self.landlock:
@@ -86,6 +96,9 @@ class Layers:
 
     def prepare(self, request: Request, folder: str) -> None:
         """In the server, before the fork: what writes there costs no copy of a page."""
+        if self.tmpfs:
+            self.tmpfs.fit(request.disk_bytes, request.files)
+        scratch.make(folder, self.uid)
         self._ruleset = self.landlock.prepare(folder) if self.landlock else None
         processes = self._user_processes + request.processes
         cpu_s = max(1, math.ceil(request.cpu_s))

@@ -13,7 +13,8 @@ import struct
 from .libc import PR_SET_SECCOMP, prctl
 from .syscalls import LAST_KNOWN, REFUSED, Table
 
-_LOAD, _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x45, 0x54, 0x06
+_LOAD, _JUMP, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x54, 0x06
+_FARTHEST = 255  # instructions that a condition can skip
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _ERRNO = 0x00050000
 _NUMBER, _ARCH, _ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data; an argument's low half comes first
@@ -26,6 +27,7 @@ _FILTER_MODE = 2
 _OWN_PID = 0xFFFFFFFE  # stands for the program's process id until the filter is installed
 
 Instruction = tuple[int, int, int, int]
+_LET: Instruction = (_RETURN, 0, 0, _ALLOW)
 
 
 class _Program(ctypes.Structure):
@@ -58,49 +60,61 @@ class Filter:
 
 
 def _assemble(table: Table, kill_freely: bool) -> list[Instruction]:
-    code = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, table.audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
-    code += [(_GREATER, 0, 1, LAST_KNOWN), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]  # x32 numbers are above it, too
-    for number in table.refused:
-        code += _when(number, [(_RETURN, 0, 0, _ERRNO | REFUSED)])
-    for name in ("setsid", "setpgid"):
-        code += _when(table[name], [(_RETURN, 0, 0, _ERRNO)])
-    code += _when(
-        table["clone3"], [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
-    )  # glibc then takes clone, whose flags show
-    code += _when(table["clone"], [_argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), *_refuse_or_allow()])
-    code += _when(table["socketpair"], _socket_pairs())
-    code += _when(table["fcntl"], _refuse_values(1, _FCNTL_OWNERS))
-    code += _when(table["ioctl"], _refuse_values(1, _IOCTL_OWNERS_AND_INPUT))
+    start = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, table.audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
+    blocks = {number: [_refuse(REFUSED)] for number in table.refused}
+    blocks |= {table[name]: [_refuse(0)] for name in ("setsid", "setpgid")}
+    blocks[table["clone3"]] = [_refuse(errno.ENOSYS)]  # glibc then takes clone, whose flags can be seen
+    blocks[table["clone"]] = [_argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), _refuse(REFUSED), _LET]
+    blocks[table["socketpair"]] = _socket_pairs()
+    blocks[table["fcntl"]] = _refuse_values(1, _FCNTL_OWNERS)
+    blocks[table["ioctl"]] = _refuse_values(1, _IOCTL_OWNERS_AND_INPUT)
     for name in ("prlimit64", "sched_setparam", "sched_setscheduler", "sched_setaffinity", "sched_setattr"):
-        code += _when(table[name], _only_values(0, (0,)))
+        blocks[table[name]] = _only_values(0, (0,))
     if not kill_freely:
-        code += _when(table["kill"], _only_values(0, (0, _OWN_PID)))
-        code += _when(table["tgkill"], _only_values(0, (_OWN_PID,)))
-        code += _when(table["tkill"], _only_values(0, (_OWN_PID,)))
-    return [*code, (_RETURN, 0, 0, _ALLOW)]
+        blocks[table["kill"]] = _only_values(0, (0, _OWN_PID))
+        blocks |= {table[name]: _only_values(0, (_OWN_PID,)) for name in ("tgkill", "tkill")}
+    return start + _search(_ranges(blocks))
 
 
-def _when(number: int, block: list[Instruction]) -> list[Instruction]:
-    """`block`, which must return, for one system call; else go on behind it."""
-    return [(_EQUAL, 0, len(block), number), *block]
+def _ranges(blocks: dict[int, list[Instruction]]) -> list[tuple[int, list[Instruction]]]:
+    """(first number, what to do up to the next range), by number. Above the last known one no call exists."""
+    ranges: list[tuple[int, list[Instruction]]] = []
+    for number in range(LAST_KNOWN + 1):
+        block = blocks.get(number, [_LET])
+        if not ranges or ranges[-1][1] != block:
+            ranges.append((number, block))
+    return [*ranges, (LAST_KNOWN + 1, [_refuse(errno.ENOSYS)])]
+
+
+def _search(ranges: list[tuple[int, list[Instruction]]]) -> list[Instruction]:
+    """A binary search: the kernel runs the filter for every number when it is installed, and often afterwards."""
+    if len(ranges) == 1:
+        return ranges[0][1]
+    middle = len(ranges) // 2
+    below, above = _search(ranges[:middle]), _search(ranges[middle:])
+    number = ranges[middle][0]
+    if len(below) <= _FARTHEST:
+        return [(_AT_LEAST, len(below), 0, number), *below, *above]
+    return [(_AT_LEAST, 0, 1, number), (_JUMP, 0, 0, len(below)), *below, *above]
+
+
+def _refuse(code: int) -> Instruction:
+    """Return -1 with this errno, or 0 without doing anything where `code` is 0."""
+    return (_RETURN, 0, 0, _ERRNO | code)
 
 
 def _argument(index: int) -> Instruction:
     return (_LOAD, 0, 0, _ARGUMENT + 8 * index)
 
 
-def _refuse_or_allow() -> list[Instruction]:
-    return [(_RETURN, 0, 0, _ERRNO | REFUSED), (_RETURN, 0, 0, _ALLOW)]
-
-
 def _only_values(index: int, values: tuple[int, ...]) -> list[Instruction]:
     tests = [(_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]
-    return [_argument(index), *tests, *_refuse_or_allow()]
+    return [_argument(index), *tests, _refuse(REFUSED), _LET]
 
 
 def _refuse_values(index: int, values: tuple[int, ...]) -> list[Instruction]:
     tests = [(_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]
-    return [_argument(index), *tests, *reversed(_refuse_or_allow())]
+    return [_argument(index), *tests, _LET, _refuse(REFUSED)]
 
 
 def _socket_pairs() -> list[Instruction]:
@@ -112,5 +126,6 @@ def _socket_pairs() -> list[Instruction]:
         (_AND, 0, 0, _SOCK_KIND_MASK),
         (_EQUAL, 2, 0, _SOCK_STREAM),
         (_EQUAL, 1, 0, _SOCK_SEQPACKET),
-        *_refuse_or_allow(),
+        _refuse(REFUSED),
+        _LET,
     ]

@@ -43,6 +43,7 @@ def _serve(options: Options, state: mmap.mmap) -> bytes | None:
         options.devices,
         range(options.uid_first, options.uid_first + options.uid_count),
         options.user_processes,
+        options.scratch,
     )
     memory = mmap.mmap(options.memory, 0)
     memory.madvise(mmap.MADV_DONTFORK)

@@ -41,7 +41,6 @@ class Run:
         self._out, out = os.pipe()
         self._err, err = os.pipe()
         self._setup, setup = os.pipe()
-        scratch.make(self._folder, self._layers.uid)
         self._layers.prepare(self._request, self._folder)
         child.prepare_run(self._folder)
         parent = os.getpid()
@@ -108,7 +107,7 @@ class Run:
             self._cause = Cause.TIMEOUT
         elif self._log.total > self._request.max_output_bytes:
             self._cause = Cause.OUTPUT
-        elif now >= self._next_look:
+        elif now >= self._next_look and not self._layers.tmpfs:
             size, files = scratch.used(self._folder, self._request.files)
             if size > self._request.disk_bytes or files > self._request.files:
                 self._cause = Cause.DISK
