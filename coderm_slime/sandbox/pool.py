@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,26 @@ def run_sync(program: Program, settings: SandboxSettings | None = None) -> Resul
             return await sandbox.run(program)
 
     return asyncio.run(one())
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What isolates programs on this machine, and which interpreter runs them, in words."""
+
+    layers: tuple[Layer, ...]
+    interpreter: str
+
+
+def probe_sync(settings: SandboxSettings) -> Probe:
+    """Open a sandbox, look, close it. Not for use within an event loop.
+
+    Raises:
+        SandboxError: as `Sandbox`, though not for layers that are missing.
+    """
+
+    async def look() -> Probe:
+        names = tuple(layer for layer in settings.required)
+        async with Sandbox(settings.model_copy(update={"workers": 1, "allow_missing": names})) as sandbox:
+            return Probe(sandbox.layers, sandbox.runtime.description)
+
+    return asyncio.run(look())
