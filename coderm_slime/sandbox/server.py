@@ -55,6 +55,9 @@ class ForkServer:
         layers: what isolates its runs, and what is missing.
     """
 
+    _loop: asyncio.AbstractEventLoop
+    _arrived: asyncio.Future[bytes]
+
     def __init__(self, runtime: Runtime, settings: SandboxSettings, scratch: Path, imports: tuple[str, ...]) -> None:
         self.layers: tuple[Layer, ...] = ()
         self._scratch = scratch
@@ -110,6 +113,9 @@ class ForkServer:
             SandboxError: it does not start, or a required layer is missing.
         """
         server = await asyncio.to_thread(cls, runtime, settings, scratch, imports)
+        server._loop = asyncio.get_running_loop()
+        server._arrived = server._loop.create_future()
+        server._loop.add_reader(server._control, server._take_message)
         try:
             hello = json.loads(await server._receive(_START_S))
             server.layers = (
@@ -128,6 +134,7 @@ class ForkServer:
         Raises:
             SandboxError: the server died or failed. It must not be used any more if `alive` is false.
         """
+        self._arrived = self._loop.create_future()
         descriptors = [_filled("coderm-payload", wire.pack_payload(program.arguments, payload))]
         try:
             if program.stdin:
@@ -148,27 +155,35 @@ class ForkServer:
         return self._control.fileno() >= 0
 
     async def _reply(self, within_s: float) -> bytes:
-        reply = asyncio.ensure_future(self._receive(within_s))
         try:
-            return await asyncio.shield(reply)
+            return await self._receive(within_s)
         except asyncio.CancelledError:
-            if self.alive and not reply.done():
+            if self.alive and not self._arrived.done():
                 self._control.send(wire.CANCEL)
-            await asyncio.wait([reply])
-            reply.exception()  # nobody waits for it any more
+                await self._receive(_GRACE_S)
             raise
 
     async def _receive(self, within_s: float) -> bytes:
-        loop = asyncio.get_running_loop()
-        try:
-            message = await asyncio.wait_for(loop.sock_recv(self._control, wire.MAX_MESSAGE_BYTES), within_s)
-        except asyncio.TimeoutError:
-            raise await self._died(f"it said nothing for {within_s:.0f} s") from None
-        except OSError as error:
-            raise await self._died(str(error)) from error
+        """The next message. Cancelled, it may be called again for the same one."""
+        await asyncio.wait((self._arrived,), timeout=within_s)
+        if not self._arrived.done():
+            raise await self._died(f"it said nothing for {within_s:.0f} s")
+        message = self._arrived.result()
         if not message:
-            raise await self._died("it ended")
+            raise await self._died("it ended" if self.alive else "the sandbox was closed")
         return message
+
+    def _take_message(self) -> None:
+        try:
+            message = self._control.recv(wire.MAX_MESSAGE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:  # a reset, which is an end
+            message = b""
+        if not self._arrived.done():
+            self._arrived.set_result(message)
+        if not message:
+            self._loop.remove_reader(self._control)
 
     async def _died(self, how: str) -> SandboxError:
         code = await self.close()
@@ -181,7 +196,10 @@ class ForkServer:
         """End the server with all its processes. Its exit status; None if it was closed before."""
         if not self.alive:
             return None
+        self._loop.remove_reader(self._control)
         self._control.close()
+        if not self._arrived.done():
+            self._arrived.set_result(b"")
         return await asyncio.to_thread(self._end)
 
     def _end(self) -> int:

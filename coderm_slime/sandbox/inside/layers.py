@@ -54,12 +54,12 @@ class Layers:
         if self.tmpfs is None:
             self.off["tmpfs"] += "; the scratch folder's size is watched instead"
         self._take("subreaper", lambda: libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1))
-        self.landlock = self._take("landlock", lambda: Landlock(readable, devices))
+        self.landlock = self._take("landlock", lambda: _tried_landlock(Landlock(readable, devices), scratch_folder))
         if self.landlock:
             self.on["landlock"] = f"version {self.landlock.version}"
         scopes = self.landlock is not None and self.landlock.scopes
         self._note("landlock_scope", None if scopes else "needs Landlock version 6 (Linux 6.12)")
-        self.filter = self._take("seccomp", lambda: Filter(kill_freely=scopes or self.uid is not None))
+        self.filter = self._take("seccomp", lambda: _tried_filter(Filter(scopes or self.uid is not None)))
         self._note("no_new_privs", None)
 
     def _take(self, name: str, make: Callable[[], object]):  # type: ignore[no-untyped-def]
@@ -86,13 +86,16 @@ class Layers:
             self._lock = socket.socket(socket.AF_UNIX)
             try:
                 self._lock.bind(_UID_LOCK.format(uid))
-                os.setgroups([])
-                return uid
+                break
             except OSError as error:
                 self._lock.close()
                 if error.errno != errno.EADDRINUSE:
                     raise
-        raise OSError(errno.EUSERS, f"all of {len(uids)} user ids from {uids.start} are in use")
+        else:
+            raise OSError(errno.EUSERS, f"all of {len(uids)} user ids from {uids.start} are in use")
+        _in_child(lambda: _become(uid))  # a container may have no such id
+        os.setgroups([])
+        return uid
 
     def prepare(self, request: Request, folder: str) -> None:
         """In the server, before the fork: what writes there costs no copy of a page."""
@@ -127,8 +130,7 @@ class Layers:
         """
         os.setsid()
         if self.uid is not None:
-            os.setresgid(self.uid, self.uid, self.uid)
-            os.setresuid(self.uid, self.uid, self.uid)
+            _become(self.uid)
         libc.prctl(libc.PR_SET_PDEATHSIG, _SIGKILL)  # a change of the user id would clear it
         if os.getppid() != parent:
             os._exit(1)
@@ -146,3 +148,63 @@ class Layers:
             resource.setrlimit(kind, limit)
         if self.filter:
             self.filter.install()
+
+
+def _become(uid: int) -> None:
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    if os.getuid() != uid:  # -1 asks for no change
+        raise OSError(errno.EINVAL, f"this process could not take the user id {uid}")
+
+
+def _tried_landlock(landlock: Landlock, folder: str) -> Landlock:
+    """`landlock`, after a child has seen that it closes /."""
+
+    def attempt() -> None:
+        libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+        restrict_self(landlock.prepare(folder))
+        _must_fail(lambda: os.listdir("/"))
+
+    _in_child(attempt)
+    return landlock
+
+
+def _tried_filter(found: Filter) -> Filter:
+    """`found`, after a child has seen that it refuses sockets."""
+
+    def attempt() -> None:
+        libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+        found.install()
+        _must_fail(socket.socket)
+
+    _in_child(attempt)
+    return found
+
+
+def _must_fail(action: Callable[[], object]) -> None:
+    try:
+        action()
+    except PermissionError:
+        return
+    raise OSError(errno.ENOTSUP, "it has no effect")
+
+
+def _in_child(action: Callable[[], None]) -> None:
+    """Do it in a child that ends then.
+
+    Raises:
+        OSError: it failed there.
+    """
+    pid = os.fork()
+    if pid == 0:
+        code = errno.EIO
+        try:
+            action()
+            code = 0
+        except OSError as error:
+            code = error.errno or code
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code != 0:
+        raise OSError(code, os.strerror(code) if code > 0 else f"the attempt was ended by signal {-code}")
