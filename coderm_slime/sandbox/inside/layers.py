@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from . import libc, scratch
 from .landlock import Landlock, restrict_self
-from .seccomp import Filter
+from .seccomp import Filter, run_filter, server_filter
 from .tmpfs import Tmpfs
 from .wire import Request
 
@@ -59,7 +59,10 @@ class Layers:
             self.on["landlock"] = f"version {self.landlock.version}"
         scopes = self.landlock is not None and self.landlock.scopes
         self._note("landlock_scope", None if scopes else "needs Landlock version 6 (Linux 6.12)")
-        self.filter = self._take("seccomp", lambda: _tried_filter(Filter(scopes or self.uid is not None)))
+        self.filter = self._take("seccomp", lambda: _tried_filter(run_filter(scopes or self.uid is not None)))
+        if self.filter:
+            libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+            server_filter().install()
         self._note("no_new_privs", None)
 
     def _take(self, name: str, make: Callable[[], object]):  # type: ignore[no-untyped-def]
@@ -174,6 +177,7 @@ def _tried_filter(found: Filter) -> Filter:
 
     def attempt() -> None:
         libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+        server_filter().install()
         found.install()
         _must_fail(socket.socket)
 

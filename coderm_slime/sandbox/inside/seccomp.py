@@ -38,12 +38,12 @@ class Filter:
     """A filter, assembled once.
 
     Args:
-        kill_freely: something else (a user id, Landlock) keeps signals within the run; else a program may signal
-            itself only, and not the processes that it started.
+        blocks: what to do about a system call, by number; all others are let through.
     """
 
-    def __init__(self, kill_freely: bool) -> None:
-        code = _assemble(Table(os.uname().machine), kill_freely)
+    def __init__(self, blocks: dict[int, list[Instruction]], audit: int) -> None:
+        code = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
+        code += _search(_ranges(blocks))
         self._own_pid_at = [at for at, (op, _, _, k) in enumerate(code) if (op, k) == (_EQUAL, _OWN_PID)]
         self._code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *one) for one in code))
         self._program = _Program(len(code), ctypes.addressof(self._code))
@@ -59,10 +59,10 @@ class Filter:
         prctl(PR_SET_SECCOMP, _FILTER_MODE, ctypes.addressof(self._program))
 
 
-def _assemble(table: Table, kill_freely: bool) -> list[Instruction]:
-    start = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, table.audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
+def server_filter() -> Filter:
+    """For the fork server itself, whose children inherit it: a large filter takes the kernel a tenth of a run."""
+    table = Table(os.uname().machine)
     blocks = {number: [_refuse(REFUSED)] for number in table.refused}
-    blocks |= {table[name]: [_refuse(0)] for name in ("setsid", "setpgid")}
     blocks[table["clone3"]] = [_refuse(errno.ENOSYS)]  # glibc then takes clone, whose flags can be seen
     blocks[table["clone"]] = [_argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), _refuse(REFUSED), _LET]
     blocks[table["socketpair"]] = _socket_pairs()
@@ -70,10 +70,23 @@ def _assemble(table: Table, kill_freely: bool) -> list[Instruction]:
     blocks[table["ioctl"]] = _refuse_values(1, _IOCTL_OWNERS_AND_INPUT)
     for name in ("prlimit64", "sched_setparam", "sched_setscheduler", "sched_setaffinity", "sched_setattr"):
         blocks[table[name]] = _only_values(0, (0,))
+    return Filter(blocks, table.audit)
+
+
+def run_filter(kill_freely: bool) -> Filter:
+    """For each run, the calls that the fork server itself needs.
+
+    Args:
+        kill_freely: something else (a user id, Landlock) keeps signals within the run; else a program may signal
+            itself only, and not the processes that it started.
+    """
+    table = Table(os.uname().machine)
+    blocks = {table[name]: [_refuse(REFUSED)] for name in ("mount", "pidfd_open")}
+    blocks |= {table[name]: [_refuse(0)] for name in ("setsid", "setpgid")}
     if not kill_freely:
         blocks[table["kill"]] = _only_values(0, (0, _OWN_PID))
         blocks |= {table[name]: _only_values(0, (_OWN_PID,)) for name in ("tgkill", "tkill")}
-    return start + _search(_ranges(blocks))
+    return Filter(blocks, table.audit)
 
 
 def _ranges(blocks: dict[int, list[Instruction]]) -> list[tuple[int, list[Instruction]]]:
