@@ -6,7 +6,7 @@ sample that cannot be scored abstains: it leaves the loss and its group's mean. 
 opens nothing and reads no file; the first reward loads settings and tokenizer, off slime's event loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coderm_slime.chat import last_user_turn
@@ -14,7 +14,7 @@ from coderm_slime.records import Verdict
 from coderm_slime.scoring.scorer import Scorer
 from coderm_slime.settings import RmSettings, Settings, SettingsError, load_settings
 from reward.failures import Failures, RewardUnavailable
-from reward.samples import for_each, metadata_of, settle, was_truncated
+from reward.samples import for_each, metadata_of, response_of, settle, was_truncated
 from reward.sessions import Session, model_session
 
 __all__ = ["RewardUnavailable", "reward", "reward_group"]
@@ -63,7 +63,7 @@ async def verdict_on(sample: Any, scorer: Scorer) -> Verdict:
         QuestionError: no question can be found in it.
     """
     question = last_user_turn(sample.prompt, metadata_of(sample), scorer.turns)
-    return await scorer.judge(question, sample.response, prompt=sample.prompt, truncated=was_truncated(sample))
+    return await scorer.judge(question, response_of(sample), prompt=sample.prompt, truncated=was_truncated(sample))
 
 
 def _with_servers(settings: RmSettings, args: Any) -> RmSettings:
@@ -74,10 +74,16 @@ def _with_servers(settings: RmSettings, args: Any) -> RmSettings:
     if settings.model_name is None:
         return settings
     routers = getattr(args, "sglang_model_routers", None) or {}
+    if not isinstance(routers, Mapping):
+        raise SettingsError(
+            f"slime's args.sglang_model_routers is {routers!r:.80}, not a router for each model's name"
+        )
     if settings.model_name not in routers:
         raise SettingsError(
             f"coderm.rm.model_name={settings.model_name!r} is no model of slime's --sglang-config "
             f"(known: {', '.join(sorted(routers)) or 'none'})"
         )
+    if not routers[settings.model_name]:
+        raise SettingsError(f"slime has no router for coderm.rm.model_name={settings.model_name!r}")
     host, port = routers[settings.model_name]
     return settings.model_copy(update={"urls": (f"http://{host}:{port}",), "model_name": None})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coderm_slime.chat import Turns, final_answer
-from coderm_slime.problems import SuiteError, suite_of_row
+from coderm_slime.problems import ProblemError, suite_of_row
 from coderm_slime.records import REASONS, Outcome, Reason, Suite, Verdict
 from coderm_slime.sandbox import Limits, Sandbox, SandboxError
 from coderm_slime.scoring.shaping import floor, shape
@@ -84,7 +84,7 @@ class UnitTestJudge:
             return _Task(reason=fault or Reason.NO_CODE)
         try:
             return _Task(answer.code.code, suite_of_row(asked.row))
-        except SuiteError as error:
+        except ProblemError as error:
             return _Task(reason=Reason.NO_TESTS, detail=str(error))
 
     async def _run(self, task: _Task, suite: Suite) -> tuple[SuiteReport | None, _Task]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coderm_slime.records import Verdict
 from coderm_slime.settings import Settings, load_settings
 from reward.failures import Failures, RewardUnavailable
-from reward.samples import for_each, metadata_of, settle, was_truncated
+from reward.samples import for_each, metadata_of, response_of, settle, was_truncated
 from reward.sessions import Session, tests_session
 
 if TYPE_CHECKING:
@@ -58,4 +58,4 @@ async def verdict_on(sample: Any, judge: "UnitTestJudge") -> Verdict:
     from reward.judging import Answered
 
     row = {"label": getattr(sample, "label", None), **metadata_of(sample)}
-    return await judge.judge(Answered(sample.response, row, sample.prompt, was_truncated(sample)))
+    return await judge.judge(Answered(response_of(sample), row, sample.prompt, was_truncated(sample)))

@@ -21,6 +21,7 @@ from coderm_slime.errors import CodermError
 from coderm_slime.settings.failures import FailureSettings, OnFailure
 from coderm_slime.settings.hybrid import HybridRule, HybridSettings
 from coderm_slime.settings.rm import Preset, RmSettings, Shaping, Thinking
+from coderm_slime.settings.sandbox import SandboxSettings
 from coderm_slime.settings.tests import TestRule, TestsSettings
 
 ENV_PREFIX = "CODERM_"
@@ -33,6 +34,7 @@ __all__ = [
     "OnFailure",
     "Preset",
     "RmSettings",
+    "SandboxSettings",
     "Settings",
     "SettingsError",
     "Shaping",
@@ -55,6 +57,7 @@ class Settings(BaseModel):
     rm: RmSettings = RmSettings()
     tests: TestsSettings = TestsSettings()
     hybrid: HybridSettings = HybridSettings()
+    sandbox: SandboxSettings = SandboxSettings()
 
 
 def load_settings(
