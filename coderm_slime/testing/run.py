@@ -8,6 +8,7 @@ broken frame or the end of either process leaves the tests that follow without o
 import asyncio
 import json
 import socket
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -40,7 +41,16 @@ async def run_suite(sandbox: Sandbox, program: str, suite: Suite, limits: Limits
         return SuiteReport(error=f"sandbox: {error}")
     except (ValueError, RecursionError) as error:
         return SuiteReport(error=f"a case is no JSON: {error}", broken_tests=True)
-    return await _run_pair(sandbox, program, task, limits, fallback=len(suite.tests))
+    async with _gate(sandbox):
+        return await _run_pair(sandbox, program, task, limits, fallback=len(suite.tests))
+
+
+_gates: weakref.WeakKeyDictionary[Sandbox, asyncio.Semaphore] = weakref.WeakKeyDictionary()
+
+
+def _gate(sandbox: Sandbox) -> asyncio.Semaphore:
+    """Lets through as many suites as keep the sandbox busy: each holds four sockets, of which a process has few."""
+    return _gates.setdefault(sandbox, asyncio.Semaphore(sandbox.size))
 
 
 def _task(suite: Suite) -> dict[str, Any]:

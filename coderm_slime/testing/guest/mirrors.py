@@ -116,6 +116,8 @@ def _forwarded(name: str) -> Callable[..., Any]:
             owner.must_trust(self, name)
         if name == "__call__":
             return owner.ask("call", self, args, kwargs)
+        if name in ("__exit__", "__aexit__"):
+            args = (*args[:2], None)  # a traceback shows the frames of its side
         return owner.ask("op", self, name, args)
 
     method.__name__ = name
@@ -383,7 +385,6 @@ def _as_coroutine_function(owner: Mirrors, mirror: Any) -> Any:
         made = mirror(*args, **kwargs)
         return await made if hasattr(made, "__await__") else made
 
-    function.__name__ = function.__qualname__ = str(mirror.__name__)
     return function
 
 

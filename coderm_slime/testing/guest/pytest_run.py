@@ -84,7 +84,7 @@ def run_files(answer: Answer, report: Report, setup: str, files: list[str]) -> N
     plugin = _Plugin(answer, report)
     _give_names(answer)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    options = [*_OPTIONS, "-c", os.devnull, "--rootdir", folder, "--import-mode=importlib"]
+    options = [*_OPTIONS, "-c", os.devnull, "--rootdir", folder, "--confcutdir", folder, "--import-mode=importlib"]
     try:
         code = pytest.main([*options, *paths], plugins=[plugin])
     except BaseException as error:  # noqa: BLE001 - pytest itself does not raise: something ended it
