@@ -72,7 +72,7 @@ class Solution(types.ModuleType):
         if name.startswith("__"):
             super().__setattr__(name, value)
         else:
-            self.__dict__["_coderm_answer"].set(name, value)
+            self.__dict__["_coderm_answer"].assign(name, value)
 
     def __delattr__(self, name: str) -> None:
         self.__dict__["_coderm_answer"].delete(name)
@@ -86,20 +86,22 @@ class Answer:
 
     Attributes:
         failure: why the program could not be loaded; None if it was.
-        wanted: names that the tests use without defining them.
+        wanted: the names that the tests use.
     """
 
     def __init__(self, peer: Peer, entry_point: str | None) -> None:
         self.peer, self.entry_point = peer, entry_point
         self.failure: BaseException | None = None
         self.wanted: set[str] = set()
-        self.missed = False  # whether a test asked for a name that is not there
+        self._ours: set[str] = set()  # names of modules and their contents, which the tests' process imports itself
+        self.missed = False  # whether a name was not there, or was no function, class or other object
+        self._looked_up = 0
         self._module: Any = None
 
     @property
     def may_be_at_fault(self) -> bool:
         """Whether a failure outside a test may come from the answer: else the tests are broken."""
-        return bool(self.failure or self.missed or self.peer.broken or self.peer.ran)
+        return bool(self.failure or self.missed or self.peer.broken or self.peer.ran > self._looked_up)
 
     def load(self) -> None:
         """Execute the program, once."""
@@ -113,12 +115,14 @@ class Answer:
         if self.failure is not None:
             raise ImportError(f"the answer did not load: {type(self.failure).__name__}: {self.failure}")
         if name == "__all__":
-            return sorted(self.wanted & set(self.names()))
+            return sorted(self.wanted & set(self.names()) - self._ours)
+        self._looked_up += 1
         try:
             value = self.peer.ask("get", self._module, name)
         except AttributeError:
             self.missed = True
             raise
+        self.missed |= not (is_mirror(value) or callable(value))
         if type(value) is MirrorMeta and name[:1].isupper() and name != self.entry_point:
             self.peer.mirrors.trusted.add(value)
         return value
@@ -126,9 +130,11 @@ class Answer:
     def names(self) -> list[str]:
         """Its public names; what it says is checked for being text only."""
         named = self.peer.ask("names")
+        if type(named) is not list:
+            raise TypeError("the answer's process gives no list of names")
         return [name for name in named if type(name) is str and name.isidentifier() and name[:1] != "_"]
 
-    def set(self, name: str, value: Any) -> None:
+    def assign(self, name: str, value: Any) -> None:
         self.peer.ask("set", self._module, name, value)
 
     def delete(self, name: str) -> None:
@@ -140,19 +146,23 @@ class Answer:
         A name of the standard library, or a module that the answer imported, is imported here: the answer's word
         for `math` counts for nothing.
         """
-        if self.failure is not None:
-            return {}
         wanted = used_names(source)
         self.wanted |= wanted
-        wanted = {name for name in wanted if not hasattr(builtins, name) or name == self.entry_point}
-        imported = self._imports()
-        found = {}
-        for name in sorted(wanted & (set(self.names()) | {self.entry_point} - {None})):
-            own = _library(name, *imported.get(name, (name, "")))
-            try:
-                found[name] = self.name(name) if own is None or name == self.entry_point else own
-            except AttributeError:
-                continue
+        if self.failure is not None:
+            return {}
+        try:
+            return self._found({name for name in wanted if not hasattr(builtins, name) or name == self.entry_point})
+        except BaseException as error:  # noqa: BLE001 - the answer's process does not even say what names it has
+            self.failure = error
+            return {}
+
+    def _found(self, wanted: set[str]) -> dict[str, Any]:
+        imported, found = self._imports(), {}
+        for name in sorted(wanted & set(self.names())):
+            own = None if name == self.entry_point else _library(*imported.get(name, (name, "")))
+            if own is not None:
+                self._ours.add(name)
+            found[name] = self.name(name) if own is None else own
         return found
 
     def _imports(self) -> dict[str, Any]:
@@ -166,7 +176,7 @@ class Answer:
         }
 
 
-def _library(name: str, module: str, attribute: str) -> Any:
+def _library(module: str, attribute: str) -> Any:
     """The library's object, or None if the name is the answer's own."""
     if module.partition(".")[0] not in (sys.stdlib_module_names - {"antigravity", "this"}) | _LIBRARIES:
         return None
@@ -259,10 +269,10 @@ def run_asserts(answer: Answer, report: Report, setup: str, tests: list[str]) ->
     report.plan(f"test_{number}" for number in range(len(tests)))
     answer.load()
     namespace: dict[str, Any] = {"__name__": "__tests__", "__builtins__": builtins}
+    namespace |= answer.bare_names("\n".join([setup, *tests]))
     failure = answer.failure
     if failure is None:
         try:
-            namespace |= answer.bare_names("\n".join([setup, *tests]))
             if answer.entry_point:
                 namespace.setdefault("candidate", namespace.get(answer.entry_point))
             exec(setup_code, namespace)

@@ -12,6 +12,7 @@ import collections
 import datetime
 import decimal
 import fractions
+import operator
 import pathlib
 import sys
 from collections.abc import Callable
@@ -46,8 +47,12 @@ def _fill_list(value: list[Any], parts: list[Any]) -> None:
 
 
 def _fill_set(value: set[Any], parts: list[Any]) -> None:
+    """Filled so that it is iterated over as the original is, if one of the two usual ways of making a set does that."""
     value.clear()
     value.update(parts)
+    if not all(map(operator.is_, value, parts)):
+        value.clear()
+        value.update(set(parts))
 
 
 def _fill_deque(value: Any, parts: list[Any]) -> None:

@@ -41,6 +41,9 @@ class Fault(BaseException):
 class MirrorMeta(type):
     """A class of the other side: calls construct there, attributes are asked for there."""
 
+    def __new__(cls, name: str, bases: Any, body: Any) -> Any:
+        raise TypeError(f"class {name!r} derives from a class of the other process, which no class can")
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         return _owner(cls).ask("call", cls, args, kwargs)
 

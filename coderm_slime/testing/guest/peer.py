@@ -36,7 +36,7 @@ class Peer:
 
     Attributes:
         broken: why nothing of the other side counts any more; empty while all is well.
-        ran: how many operations were asked for that run code of the other side.
+        ran: how many operations were asked for on the other side's objects.
         exits_pass: whether SystemExit arrives as itself.
         extra, on_extra: make further fields of each message that is sent, and read those that come.
     """
@@ -66,7 +66,7 @@ class Peer:
                 raise Fault(self.broken)
             if not self._is_examiner and not self._depth:
                 raise RuntimeError("the tests can be asked only while they call")
-            self.ran += name in ("call", "op", "run")
+            self.ran += name in ("get", "set", "del", "call", "op", "run")
             try:
                 message = self._converse(name, args)
                 value = self._codec.unpack(message)
