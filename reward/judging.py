@@ -14,7 +14,7 @@ from typing import Any
 from coderm_slime.chat import Turns, final_answer
 from coderm_slime.problems import ProblemError, suite_of_row
 from coderm_slime.records import REASONS, Outcome, Reason, Suite, Verdict
-from coderm_slime.sandbox import Limits, Sandbox, SandboxError
+from coderm_slime.sandbox import Limits, Sandbox
 from coderm_slime.scoring.shaping import floor, shape
 from coderm_slime.settings import Settings
 from coderm_slime.testing import SuiteReport, run_suite
@@ -92,12 +92,12 @@ class UnitTestJudge:
         try:
             running = run_suite(self._sandbox, task.program, suite, limits=self._limits)
             report = await asyncio.wait_for(running, deadline_s)
-        except SandboxError as error:
-            return None, _Task(reason=Reason.SANDBOX, detail=str(error))
         except asyncio.TimeoutError:
             return None, _Task(reason=Reason.TIMEOUT, detail=f"the tests did not come to an end within {deadline_s} s")
         if report.error is not None:
-            return None, _Task(reason=Reason.BROKEN_TESTS, detail=report.error)
+            return None, _Task(
+                reason=Reason.BROKEN_TESTS if report.broken_tests else Reason.SANDBOX, detail=report.error
+            )
         return report, task
 
     def _verdict(self, task: _Task, report: SuiteReport | None, latency_s: float) -> Verdict:
