@@ -215,13 +215,12 @@ class ForkServer:
         return code
 
     def _clear_after_death(self) -> None:
-        """End the processes of the run that it had, and remove its folders."""
+        """End the processes of the run that it had, and remove its folder."""
         group = int.from_bytes(os.pread(self._note_fd, _NOTE_BYTES, 0), "little")
         if group:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-        for folder in self._scratch.glob(f"{self._process.pid}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self._scratch / str(self._process.pid), ignore_errors=True)
 
     def _result(self, message: bytes, program: Program) -> Result:
         reply, error = Reply.unpack(message)

@@ -37,7 +37,8 @@ def main(**options: Any) -> None:
 
 def _serve(options: Options, state: mmap.mmap) -> bytes | None:
     control = socket.socket(fileno=options.control)
-    _prepare_interpreter(options)
+    folder = os.path.join(options.scratch, str(os.getpid()))  # of one run after another
+    _prepare_interpreter(options, folder)
     layers = Layers(
         options.readable,
         options.devices,
@@ -55,14 +56,11 @@ def _serve(options: Options, state: mmap.mmap) -> bytes | None:
     gc.freeze()
     hello = {"on": layers.on, "off": layers.off, "uid": layers.uid}
     control.send(json.dumps(hello).encode())
-    number = 0
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, _MAX_DESCRIPTORS)
         if not message:
             return None
-        number += 1
         state[0] = State.NONE
-        folder = os.path.join(options.scratch, f"{os.getpid()}-{number}")
         run = Run(Request.unpack(message), layers, control, folder)
         source = run.start(descriptors, options.note)
         if source is not None:
@@ -73,11 +71,11 @@ def _serve(options: Options, state: mmap.mmap) -> bytes | None:
             return None
 
 
-def _prepare_interpreter(options: Options) -> None:
+def _prepare_interpreter(options: Options, folder: str) -> None:
     """What programs find: the builtins that `site` adds, third-party packages on the path, modules imported."""
     gc.disable()
     sys.dont_write_bytecode = True
     sys.path[:] = [path for path in sys.path if path != options.own_path] + options.packages
     for name in options.imports:
         __import__(name)
-    child.prepare_interpreter()
+    child.prepare_interpreter(folder)

@@ -143,9 +143,10 @@ def usage() -> tuple[int, int, int]:
 async def grow(runs: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     async with opened(2) as sandbox:
         program = Program("import os\nif os.fork() == 0: os.setsid()\nprint(1)")
-        await asyncio.gather(*(sandbox.run(program) for _ in range(100)))
+        await asyncio.gather(*(sandbox.run(program) for _ in range(300)))
         before = usage()
-        await asyncio.gather(*(sandbox.run(program) for _ in range(runs)))
+        for _ in range(runs // 100):
+            await asyncio.gather(*(sandbox.run(program) for _ in range(100)))
         return before, usage()
 
 
@@ -153,5 +154,5 @@ async def grow(runs: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
 def test_many_runs_leave_memory_descriptors_and_processes_as_they_were(runs: int) -> None:
     before, after = asyncio.run(grow(runs))
     assert after[1:] == before[1:]
-    assert after[0] - before[0] < 8 * 1024  # the queue of results itself takes some
+    assert after[0] - before[0] < 1024
     assert programs_left() == []
