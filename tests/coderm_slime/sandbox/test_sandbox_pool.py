@@ -3,13 +3,17 @@
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from coderm_slime.sandbox import Ending, Limits, Program, Sandbox, SandboxError
-from helpers.sandboxed import programs_left, settings
+from helpers.processes import ROOT
+from helpers.sandboxed import UIDS, programs_left, settings
 
 
 def opened(workers: int) -> Sandbox:
@@ -126,6 +130,31 @@ def test_closing_ends_what_runs_and_leaves_no_process_and_no_folder(tmp_path: Pa
     results = asyncio.run(scenario())
     assert all(isinstance(result, SandboxError) for result in results)
     assert server_pids() == []
+
+
+CALLER = """
+import sys
+from coderm_slime.sandbox import Limits, Program, run_sync
+from coderm_slime.settings import SandboxSettings
+source = "import os, time; os.fork(); os.write(3, b'x'); time.sleep(100)"
+import socket
+channel = socket.socket(fileno=int(sys.argv[1]))
+settings = SandboxSettings(workers=1, uid_first=int(sys.argv[2]), uid_count=1)
+run_sync(Program(source, limits=Limits(wall_s=100), channels=(channel,)), settings)
+"""
+
+
+def test_when_the_caller_is_killed_his_runs_die_with_him() -> None:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(10)
+    command = [sys.executable, "-c", CALLER, str(theirs.fileno()), str(UIDS.start)]
+    with ours, subprocess.Popen(command, cwd=ROOT, pass_fds=(theirs.fileno(),)) as caller:
+        theirs.close()
+        assert ours.recv(1) == b"x"
+        caller.kill()
+        while ours.recv(1):  # at its end every process that held the other end is dead
+            pass
+    assert programs_left() == []
 
 
 def test_a_closed_sandbox_refuses_runs() -> None:
