@@ -92,9 +92,7 @@ class Sandbox:
         payloads = [program.payload() for program in programs]
         workers = await self._take(len(programs))
         try:
-            servers = await asyncio.gather(
-                *(worker.server(program.imports) for worker, program in zip(workers, programs, strict=True))
-            )
+            servers = [await worker.server(program.imports) for worker, program in zip(workers, programs, strict=True)]
             placed = zip(servers, programs, payloads, strict=True)
             return await _all_or_none([server.run(program, payload) for server, program, payload in placed])
         finally:
@@ -135,6 +133,8 @@ class Sandbox:
 
 async def _all_or_none(runs: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
     """The results of all; where one fails, the others are ended before its error is raised."""
+    if len(runs) == 1:  # most often so, and a task costs as much as the rest
+        return [await runs[0]]
     tasks = [asyncio.ensure_future(run) for run in runs]
     try:
         return list(await asyncio.gather(*tasks))

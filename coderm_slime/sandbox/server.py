@@ -118,6 +118,8 @@ class ForkServer:
         server._loop.add_reader(server._control, server._take_message)
         try:
             hello = json.loads(await server._receive(_START_S))
+            if "error" in hello:
+                raise SandboxError(f"Program.imports = {imports}: {hello['error']}")
             server.layers = (
                 *(Layer(name, True, detail) for name, detail in hello["on"].items()),
                 *(Layer(name, False, reason) for name, reason in hello["off"].items()),
@@ -188,7 +190,7 @@ class ForkServer:
     async def _died(self, how: str) -> SandboxError:
         code = await self.close()
         return SandboxError(
-            f"a fork server of the sandbox is gone: {how}, exit status {code}; the run it had was ended and is not "
+            f"a fork server of the sandbox is gone: {how}, exit status {code}; any run it had was ended and is not "
             "repeated"
         )
 
@@ -215,13 +217,12 @@ class ForkServer:
         return code
 
     def _clear_after_death(self) -> None:
-        """End the processes of the run that it had, and remove its folders."""
+        """End the processes of the run that it had, and remove its folder."""
         group = int.from_bytes(os.pread(self._note_fd, _NOTE_BYTES, 0), "little")
         if group:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-        for folder in self._scratch.glob(f"{self._process.pid}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self._scratch / str(self._process.pid), ignore_errors=True)
 
     def _result(self, message: bytes, program: Program) -> Result:
         reply, error = Reply.unpack(message)

@@ -45,8 +45,8 @@ class _Ordered(io.FileIO):
         return super().write(data) or 0
 
 
-def prepare_interpreter() -> None:
-    """In the server, once: the builtins that `site` adds, and streams over descriptors 0, 1 and 2, as over pipes."""
+def prepare_interpreter(folder: str) -> None:
+    """In the server, once: paths, the builtins that `site` adds, streams over descriptors 0, 1 and 2 as pipes."""
     site.setquit()
     site.setcopyright()
     site.sethelper()
@@ -62,7 +62,8 @@ def prepare_interpreter() -> None:
         os.close(old)
     for descriptor in pipe:
         os.close(descriptor)
-    sys.path.insert(0, "")  # each run's scratch folder
+    sys.path.insert(0, folder)
+    os.environ["HOME"] = os.environ["TMPDIR"] = folder
 
 
 def _stream(descriptor: int, errors: str) -> io.TextIOWrapper:
@@ -70,11 +71,6 @@ def _stream(descriptor: int, errors: str) -> io.TextIOWrapper:
     stream = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors=errors, line_buffering=True)
     stream.mode = "w"  # type: ignore[misc]
     return stream
-
-
-def prepare_run(folder: str) -> None:
-    """In the server, before the fork."""
-    os.environ["HOME"] = os.environ["TMPDIR"] = sys.path[0] = folder
 
 
 def prepare(layers: Layers, folder: str, parent: int, files: Files) -> bytes:

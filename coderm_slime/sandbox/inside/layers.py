@@ -137,7 +137,8 @@ class Layers:
         libc.prctl(libc.PR_SET_PDEATHSIG, _SIGKILL)  # a change of the user id would clear it
         if os.getppid() != parent:
             os._exit(1)
-        libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+        if not self.filter:  # else the server has done it
+            libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
         if self._ruleset is not None:
             restrict_self(self._ruleset)
 

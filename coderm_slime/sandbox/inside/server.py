@@ -19,6 +19,7 @@ from .wire import MAX_MESSAGE_BYTES, Options, Request, State
 
 _STAGING_BYTES = 64 << 10  # what a pipe holds
 _MAX_DESCRIPTORS = 32
+_ERROR_CHARS = 2000
 # Freed in a child, these would close descriptors that are the program's own by then, and unmap what is not theirs.
 _kept: list[object] = []
 
@@ -37,7 +38,12 @@ def main(**options: Any) -> None:
 
 def _serve(options: Options, state: mmap.mmap) -> bytes | None:
     control = socket.socket(fileno=options.control)
-    _prepare_interpreter(options)
+    folder = os.path.join(options.scratch, str(os.getpid()))  # of one run after another
+    try:
+        _prepare_interpreter(options, folder)
+    except Exception as error:  # noqa: BLE001 - a module's import may raise anything, and the caller is told
+        control.send(json.dumps({"error": f"{type(error).__name__}: {error}"[:_ERROR_CHARS]}).encode())
+        return None
     layers = Layers(
         options.readable,
         options.devices,
@@ -55,14 +61,11 @@ def _serve(options: Options, state: mmap.mmap) -> bytes | None:
     gc.freeze()
     hello = {"on": layers.on, "off": layers.off, "uid": layers.uid}
     control.send(json.dumps(hello).encode())
-    number = 0
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, _MAX_DESCRIPTORS)
         if not message:
             return None
-        number += 1
         state[0] = State.NONE
-        folder = os.path.join(options.scratch, f"{os.getpid()}-{number}")
         run = Run(Request.unpack(message), layers, control, folder)
         source = run.start(descriptors, options.note)
         if source is not None:
@@ -73,11 +76,11 @@ def _serve(options: Options, state: mmap.mmap) -> bytes | None:
             return None
 
 
-def _prepare_interpreter(options: Options) -> None:
+def _prepare_interpreter(options: Options, folder: str) -> None:
     """What programs find: the builtins that `site` adds, third-party packages on the path, modules imported."""
     gc.disable()
     sys.dont_write_bytecode = True
     sys.path[:] = [path for path in sys.path if path != options.own_path] + options.packages
     for name in options.imports:
         __import__(name)
-    child.prepare_interpreter()
+    child.prepare_interpreter(folder)

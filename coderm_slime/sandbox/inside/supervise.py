@@ -42,7 +42,6 @@ class Run:
         self._err, err = os.pipe()
         self._setup, setup = os.pipe()
         self._layers.prepare(self._request, self._folder)
-        child.prepare_run(self._folder)
         parent = os.getpid()
         self._began = time.monotonic()
         self.pid = os.fork()

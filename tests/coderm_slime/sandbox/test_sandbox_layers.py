@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from pydantic import ValidationError
 from coderm_slime.sandbox import Ending, Program, Sandbox, SandboxError, run_sync
 from coderm_slime.sandbox.copies import copy_distributions
 from coderm_slime.sandbox.inside.syscalls import Table
+from coderm_slime.sandbox.runtime import Runtime
 from coderm_slime.sandbox.server import Layer, _refuse_missing
 from coderm_slime.settings import SandboxSettings
 from helpers.processes import ROOT, coderm
@@ -39,6 +43,20 @@ REFUSED = {
     "hard link out": "import os; os.link('/etc/hostname', 'h')",
     "through a symbolic link": "import os; os.symlink('/etc/passwd', 'l'); open('l')",
 }
+FILL = "import time\nfor n in range(20): open(str(n), 'wb').write(bytes(4 << 20))\ntime.sleep(2)"
+SIGNALS = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from inside import libc, seccomp
+libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+seccomp.run_filter(kill_freely=False).install()
+os.kill(os.getpid(), 0)
+os.kill(0, 0)
+try:
+    os.kill(os.getppid(), 0)
+except PermissionError:
+    print("refused")
+"""
 AS_NOBODY = """
 import json, os, sys
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
@@ -123,6 +141,11 @@ def test_both_tables_of_system_calls_refuse_sockets() -> None:
         Table("sparc")
 
 
+def test_without_another_layer_for_signals_the_filter_keeps_them_to_the_program_itself() -> None:
+    command = [sys.executable, "-c", SIGNALS, str(ROOT / "coderm_slime" / "sandbox")]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=30).stdout == "refused\n"
+
+
 def test_coderm_exec_mirrors_the_program_and_says_how_it_ended(tmp_path: Path) -> None:
     file = tmp_path / "program.py"
     file.write_text("import sys\nprint('out')\nprint('err', file=sys.stderr)\nsys.exit(5)")
@@ -146,18 +169,35 @@ def test_coderm_bench_sandbox_gives_the_figures() -> None:
     assert figures["runs_per_s"] > 0
 
 
-def test_a_user_without_privileges_has_the_same_protection(tmp_path: Path) -> None:
+@pytest.fixture
+def readable_by_all() -> Iterator[Path]:
+    """A folder with this package and what its sandbox imports, wherever the checkout lies."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        runtime = Runtime.find(settings())
+        shutil.copytree(ROOT / "coderm_slime", folder / "coderm_slime")
+        copy = copy_distributions(("pydantic", "yaml"), (*runtime.readable, *runtime.unreadable), folder / "cache")
+        copy.rename(folder / "packages")
+        for path in (folder / "coderm_slime", *(folder / "coderm_slime").rglob("*")):
+            path.chmod(0o755)
+        yield folder
+
+
+def test_a_user_without_privileges_has_the_same_protection(readable_by_all: Path) -> None:
     if os.geteuid() != 0:
         return  # all tests of this file already ran so
-    from coderm_slime.sandbox.runtime import Runtime
-
     runtime = Runtime.find(settings())
-    packages = [str(ROOT), *runtime.readable]
-    sources = {name: source for name, source in REFUSED.items() if name != "becoming root"} | {"fine": "print(1)"}
+    packages = [str(readable_by_all), str(readable_by_all / "packages")]
+    sources = {name: source for name, source in REFUSED.items() if name != "becoming root"} | {
+        "fine": "print(1)",
+        "full": FILL,
+    }
     command = [runtime.python, "-S", "-c", AS_NOBODY, json.dumps(packages), json.dumps(sources), runtime.python]
     done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=100, env=runtime.environment)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found.pop("fine")[:2] == ["ok", "1\n"]
+    assert found.pop("full")[0] == "disk_limit", "no mounts for this user: the folder's size is watched"
     assert all(ending == "exception" for ending, _, _ in found.values()), found
     assert all("uid" not in layers and "seccomp" in layers for _, _, layers in found.values())

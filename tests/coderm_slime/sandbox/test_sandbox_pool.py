@@ -3,13 +3,17 @@
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from coderm_slime.sandbox import Ending, Limits, Program, Sandbox, SandboxError
-from helpers.sandboxed import programs_left, settings
+from helpers.processes import ROOT
+from helpers.sandboxed import UIDS, programs_left, settings
 
 
 def opened(workers: int) -> Sandbox:
@@ -95,7 +99,7 @@ def test_a_cancelled_run_is_ended_and_its_worker_goes_on() -> None:
             return time.monotonic() - began, (await sandbox.run(Program("print(1)"))).stdout
 
     seconds, printed = asyncio.run(scenario())
-    assert seconds < 1
+    assert seconds < 5
     assert printed == "1\n"
 
 
@@ -128,6 +132,31 @@ def test_closing_ends_what_runs_and_leaves_no_process_and_no_folder(tmp_path: Pa
     assert server_pids() == []
 
 
+CALLER = """
+import sys
+from coderm_slime.sandbox import Limits, Program, run_sync
+from coderm_slime.settings import SandboxSettings
+source = "import os, time; os.fork(); os.write(3, b'x'); time.sleep(100)"
+import socket
+channel = socket.socket(fileno=int(sys.argv[1]))
+settings = SandboxSettings(workers=1, uid_first=int(sys.argv[2]), uid_count=1)
+run_sync(Program(source, limits=Limits(wall_s=100), channels=(channel,)), settings)
+"""
+
+
+def test_when_the_caller_is_killed_his_runs_die_with_him() -> None:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(10)
+    command = [sys.executable, "-c", CALLER, str(theirs.fileno()), str(UIDS.start)]
+    with ours, subprocess.Popen(command, cwd=ROOT, pass_fds=(theirs.fileno(),)) as caller:
+        theirs.close()
+        assert ours.recv(1) == b"x"
+        caller.kill()
+        while ours.recv(1):  # at its end every process that held the other end is dead
+            pass
+    assert programs_left() == []
+
+
 def test_a_closed_sandbox_refuses_runs() -> None:
     with pytest.raises(SandboxError, match="not open"):
         asyncio.run(Sandbox().run(Program("")))
@@ -143,9 +172,10 @@ def usage() -> tuple[int, int, int]:
 async def grow(runs: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     async with opened(2) as sandbox:
         program = Program("import os\nif os.fork() == 0: os.setsid()\nprint(1)")
-        await asyncio.gather(*(sandbox.run(program) for _ in range(100)))
+        await asyncio.gather(*(sandbox.run(program) for _ in range(300)))
         before = usage()
-        await asyncio.gather(*(sandbox.run(program) for _ in range(runs)))
+        for _ in range(runs // 100):
+            await asyncio.gather(*(sandbox.run(program) for _ in range(100)))
         return before, usage()
 
 
@@ -153,5 +183,5 @@ async def grow(runs: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
 def test_many_runs_leave_memory_descriptors_and_processes_as_they_were(runs: int) -> None:
     before, after = asyncio.run(grow(runs))
     assert after[1:] == before[1:]
-    assert after[0] - before[0] < 8 * 1024  # the queue of results itself takes some
+    assert after[0] - before[0] < 1024
     assert programs_left() == []
