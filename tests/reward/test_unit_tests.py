@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -68,6 +69,14 @@ def test_a_program_is_judged_by_what_it_writes() -> None:
     right = "a, b = map(int, input().split())\nprint(a + b)"
     assert judged(sample(fenced(right), None, suite=STDIO)) == (4.0, "scored")
     assert judged(sample(fenced(right.replace("+", "*")), None, suite=STDIO)) == (0.0, "scored")
+
+
+def test_a_program_that_hangs_on_every_input_does_not_hold_the_sandbox_for_each() -> None:
+    many = {"kind": "stdio", "cases": [{"input": "1", "output": "1"}] * 40}
+    began = time.monotonic()
+    value, reason = judged(sample(fenced("while True: pass"), None, suite=many), tests={"suite_s": 1})
+    assert (value, reason) == (-4.0, "scored")
+    assert time.monotonic() - began < 15
 
 
 def test_all_or_nothing_is_a_setting() -> None:
