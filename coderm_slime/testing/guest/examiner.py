@@ -22,7 +22,12 @@ from coderm_slime.testing.guest.wire import Wire
 
 _DETAIL_CHARS = 2000
 _PATCHABLE = ("open", "print")
-_LIBRARIES = {"numpy", "scipy", "sympy", "pandas"}  # what answers import beside the standard library, under short names
+_LIBRARIES = {
+    "numpy",
+    "scipy",
+    "sympy",
+    "pandas",
+}  # what answers import beside the standard library, under short names
 _OWN = {name: getattr(builtins, name) for name in _PATCHABLE}
 
 
@@ -151,7 +156,7 @@ class Answer:
         if self.failure is not None:
             return {}
         try:
-            return self._found({name for name in wanted if not hasattr(builtins, name) or name == self.entry_point})
+            return self._found({name for name in wanted if not hasattr(builtins, name)} | {str(self.entry_point)})
         except BaseException as error:  # noqa: BLE001 - the answer's process does not even say what names it has
             self.failure = error
             return {}

@@ -20,10 +20,25 @@ from typing import Any
 
 from coderm_slime.testing.guest.kinds import BUILTIN_CLASSES, BadValue
 
-OPERANDS = {f"__{name}__" for name in ("lt le gt ge contains").split()} | {
+OPERANDS = {f"__{name}__" for name in ["lt", "le", "gt", "ge", "contains"]} | {
     f"__{prefix}{name}__"
     for prefix in ("", "r", "i")
-    for name in "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or".split()
+    for name in [
+        "add",
+        "sub",
+        "mul",
+        "matmul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "divmod",
+        "pow",
+        "lshift",
+        "rshift",
+        "and",
+        "xor",
+        "or",
+    ]
 }
 _UNARY = (
     "len bool iter next reversed getitem setitem delitem call enter exit hash neg pos abs invert int float complex "

@@ -111,5 +111,3 @@ def _give_names(answer: Answer) -> None:
         execute(self, module)
 
     AssertionRewritingHook.exec_module = exec_module  # type: ignore[method-assign]
-
-
