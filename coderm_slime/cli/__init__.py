@@ -24,6 +24,8 @@ PARTS = (
     "coderm_slime.cli.evaluate",
     "coderm_slime.cli.bench",
     "coderm_slime.cli.fit_head",
+    "coderm_slime.cli.exec",
+    "coderm_slime.cli.bench_sandbox",
 )
 
 

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ class Sandbox:
         self._free = list(self._workers)
         self._open = True
         try:
-            self.layers = (await self._workers[0].server(())).layers
+            first = await self._workers[0].server(())
+            self.layers = first.layers
         except BaseException:
             await self.__aexit__()
             raise
@@ -67,7 +69,7 @@ class Sandbox:
         """End what runs and remove everything. Runs that wait end in a SandboxError."""
         self._open = False
         while self._waiting:
-            _, turn = self._waiting.popleft()
+            turn = self._waiting.popleft()[1]
             if not turn.done():
                 turn.set_exception(SandboxError("the sandbox was closed while the run waited for a worker"))
         await asyncio.gather(*(worker.close() for worker in self._workers))
@@ -90,12 +92,9 @@ class Sandbox:
         payloads = [program.payload() for program in programs]
         workers = await self._take(len(programs))
         try:
-            servers = await asyncio.gather(
-                *(worker.server(program.imports) for worker, program in zip(workers, programs, strict=True))
-            )
-            return await _all_or_none(
-                [server.run(*pair) for server, *pair in zip(servers, programs, payloads, strict=True)]
-            )
+            servers = [await worker.server(program.imports) for worker, program in zip(workers, programs, strict=True)]
+            placed = zip(servers, programs, payloads, strict=True)
+            return await _all_or_none([server.run(program, payload) for server, program, payload in placed])
         finally:
             self._give_back(workers)
 
@@ -134,6 +133,8 @@ class Sandbox:
 
 async def _all_or_none(runs: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
     """The results of all; where one fails, the others are ended before its error is raised."""
+    if len(runs) == 1:  # most often so, and a task costs as much as the rest
+        return [await runs[0]]
     tasks = [asyncio.ensure_future(run) for run in runs]
     try:
         return list(await asyncio.gather(*tasks))
@@ -167,3 +168,26 @@ def run_sync(program: Program, settings: SandboxSettings | None = None) -> Resul
             return await sandbox.run(program)
 
     return asyncio.run(one())
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What isolates programs on this machine, and which interpreter runs them, in words."""
+
+    layers: tuple[Layer, ...]
+    interpreter: str
+
+
+def probe_sync(settings: SandboxSettings) -> Probe:
+    """Open a sandbox, look, close it. Not for use within an event loop.
+
+    Raises:
+        SandboxError: as `Sandbox`, though not for layers that are missing.
+    """
+
+    async def look() -> Probe:
+        names = tuple(layer for layer in settings.required)
+        async with Sandbox(settings.model_copy(update={"workers": 1, "allow_missing": names})) as sandbox:
+            return Probe(sandbox.layers, sandbox.runtime.description)
+
+    return asyncio.run(look())

@@ -51,6 +51,7 @@ class Runtime:
 
     Attributes:
         python: its binary.
+        original: the binary that was asked for.
         prefix: the folder with its standard library, which programs may read.
         environment: what programs find in `os.environ`, but for HOME and TMPDIR.
         copied_from: prefix of the original where this is a copy, else None.
@@ -58,6 +59,7 @@ class Runtime:
     """
 
     python: str
+    original: str
     prefix: str
     environment: dict[str, str]
     copied_from: str | None
@@ -65,6 +67,13 @@ class Runtime:
     unreadable: tuple[str, ...]
     cache: Path
     copies: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+    @property
+    def description(self) -> str:
+        """In words, with what programs lack."""
+        copy = f", a copy of {self.copied_from}, which the runs' user id cannot read" if self.copied_from else ""
+        lacking = f"; packages in {', '.join(self.unreadable)} only by Program.imports" if self.unreadable else ""
+        return f"{self.python}{copy}{lacking}"
 
     @classmethod
     def find(cls, settings: SandboxSettings) -> "Runtime":
@@ -89,6 +98,7 @@ class Runtime:
         if copied:
             environment["LD_LIBRARY_PATH"] = f"{prefix}/lib"
         return cls(
+            original=settings.python or sys.executable,
             python=f"{prefix}/bin/{found.name}" if copied else found.binary,
             prefix=prefix,
             environment=environment,

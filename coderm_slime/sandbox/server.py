@@ -1,6 +1,7 @@
 """The caller's handle of one fork server: start it, give it one run at a time, notice its death, end it."""
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import mmap
@@ -25,7 +26,7 @@ _STAGING_BYTES = 64 << 10
 _NOTE_BYTES = 4
 _OTHER_PROCESSES = 1024  # that the same user may start while the sandbox is open
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-_BOOT = "import sys; sys.path.insert(0, {0!r}); import inside.server; inside.server.main({1!r})"
+_BOOT = "import sys; sys.path.insert(0, {0!r}); import inside.server; inside.server.main(**{1!r})"
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 # What programs need beyond the interpreter: system libraries and tools, the loader's cache, the local time zone.
 _READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime")
@@ -35,6 +36,7 @@ _ENDINGS = {
     Cause.DISK: Ending.DISK_LIMIT,
     Cause.CANCELLED: Ending.KILLED,
 }
+_ENDINGS_BY_SIGNAL = {int(signal.SIGXCPU): Ending.TIMEOUT, int(signal.SIGKILL): Ending.KILLED}
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class ForkServer:
         layers: what isolates its runs, and what is missing.
     """
 
+    _loop: asyncio.AbstractEventLoop
+    _arrived: asyncio.Future[bytes]
+
     def __init__(self, runtime: Runtime, settings: SandboxSettings, scratch: Path, imports: tuple[str, ...]) -> None:
         self.layers: tuple[Layer, ...] = ()
         self._scratch = scratch
@@ -62,21 +67,31 @@ class ForkServer:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         passed = (theirs.fileno(), memory_fd, self._note_fd)
-        options = {
-            "control": passed[0],
-            "memory": passed[1],
-            "note": passed[2],
-            "scratch": str(scratch),
-            "own_path": str(Path(__file__).parent),
-            "packages": list(runtime.packages(imports)),
-            "imports": list(imports),
-            "readable": [*_READABLE, runtime.prefix, *runtime.packages(imports)],
-            "devices": list(_DEVICES),
-            "uid_first": settings.uid_first,
-            "uid_count": settings.uid_count,
-            "user_processes": _processes_of_user(),
-        }
-        command = [runtime.python, "-S", "-s", "-B", "-X", "utf8", "-c", _BOOT.format(options["own_path"], options)]
+        packages = runtime.packages(imports)
+        options = wire.Options(
+            control=passed[0],
+            memory=passed[1],
+            note=passed[2],
+            scratch=str(scratch),
+            own_path=str(Path(__file__).parent),
+            packages=list(packages),
+            imports=list(imports),
+            readable=[*_READABLE, runtime.prefix, *packages],
+            devices=list(_DEVICES),
+            uid_first=settings.uid_first,
+            uid_count=settings.uid_count,
+            user_processes=_processes_of_user(),
+        )
+        command = [
+            runtime.python,
+            "-S",
+            "-s",
+            "-B",
+            "-X",
+            "utf8",
+            "-c",
+            _BOOT.format(options.own_path, options._asdict()),
+        ]
         self._process = subprocess.Popen(
             command,
             env=runtime.environment,
@@ -98,6 +113,9 @@ class ForkServer:
             SandboxError: it does not start, or a required layer is missing.
         """
         server = await asyncio.to_thread(cls, runtime, settings, scratch, imports)
+        server._loop = asyncio.get_running_loop()
+        server._arrived = server._loop.create_future()
+        server._loop.add_reader(server._control, server._take_message)
         try:
             hello = json.loads(await server._receive(_START_S))
             server.layers = (
@@ -116,6 +134,7 @@ class ForkServer:
         Raises:
             SandboxError: the server died or failed. It must not be used any more if `alive` is false.
         """
+        self._arrived = self._loop.create_future()
         descriptors = [_filled("coderm-payload", wire.pack_payload(program.arguments, payload))]
         try:
             if program.stdin:
@@ -136,27 +155,35 @@ class ForkServer:
         return self._control.fileno() >= 0
 
     async def _reply(self, within_s: float) -> bytes:
-        reply = asyncio.ensure_future(self._receive(within_s))
         try:
-            return await asyncio.shield(reply)
+            return await self._receive(within_s)
         except asyncio.CancelledError:
-            if self.alive and not reply.done():
+            if self.alive and not self._arrived.done():
                 self._control.send(wire.CANCEL)
-            await asyncio.wait([reply])
-            reply.exception()  # nobody waits for it any more
+                await self._receive(_GRACE_S)
             raise
 
     async def _receive(self, within_s: float) -> bytes:
-        loop = asyncio.get_running_loop()
-        try:
-            message = await asyncio.wait_for(loop.sock_recv(self._control, wire.MAX_MESSAGE_BYTES), within_s)
-        except asyncio.TimeoutError:
-            raise await self._died(f"it said nothing for {within_s:.0f} s") from None
-        except OSError as error:
-            raise await self._died(str(error)) from error
+        """The next message. Cancelled, it may be called again for the same one."""
+        await asyncio.wait((self._arrived,), timeout=within_s)
+        if not self._arrived.done():
+            raise await self._died(f"it said nothing for {within_s:.0f} s")
+        message = self._arrived.result()
         if not message:
-            raise await self._died("it ended")
+            raise await self._died("it ended" if self.alive else "the sandbox was closed")
         return message
+
+    def _take_message(self) -> None:
+        try:
+            message = self._control.recv(wire.MAX_MESSAGE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:  # a reset, which is an end
+            message = b""
+        if not self._arrived.done():
+            self._arrived.set_result(message)
+        if not message:
+            self._loop.remove_reader(self._control)
 
     async def _died(self, how: str) -> SandboxError:
         code = await self.close()
@@ -169,7 +196,10 @@ class ForkServer:
         """End the server with all its processes. Its exit status; None if it was closed before."""
         if not self.alive:
             return None
+        self._loop.remove_reader(self._control)
         self._control.close()
+        if not self._arrived.done():
+            self._arrived.set_result(b"")
         return await asyncio.to_thread(self._end)
 
     def _end(self) -> int:
@@ -185,15 +215,12 @@ class ForkServer:
         return code
 
     def _clear_after_death(self) -> None:
-        """End the processes of the run that it had, and remove its folders."""
+        """End the processes of the run that it had, and remove its folder."""
         group = int.from_bytes(os.pread(self._note_fd, _NOTE_BYTES, 0), "little")
         if group:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        for folder in self._scratch.glob(f"{self._process.pid}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self._scratch / str(self._process.pid), ignore_errors=True)
 
     def _result(self, message: bytes, program: Program) -> Result:
         reply, error = Reply.unpack(message)
@@ -226,7 +253,7 @@ def _ending(reply: Reply, code: int) -> Ending:
     if reply.cause in _ENDINGS:
         return _ENDINGS[reply.cause]
     if code < 0:
-        return {signal.SIGXCPU: Ending.TIMEOUT, signal.SIGKILL: Ending.KILLED}.get(-code, Ending.SIGNAL)
+        return _ENDINGS_BY_SIGNAL.get(-code, Ending.SIGNAL)
     if reply.state == State.MEMORY:
         return Ending.MEMORY
     if reply.state == State.EXCEPTION:

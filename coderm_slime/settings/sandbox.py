@@ -9,6 +9,7 @@ LayerName = Literal[
     "session", "subreaper", "rlimits", "uid", "no_new_privs", "landlock", "landlock_scope", "seccomp", "tmpfs"
 ]
 REQUIRED: tuple[LayerName, ...] = ("session", "subreaper", "rlimits", "uid", "no_new_privs", "landlock", "seccomp")
+_MAX_UID = 1 << 31  # far from 2**32 - 1, which stands for "no change"
 
 
 def _split_commas(value: Any) -> Any:
@@ -46,8 +47,8 @@ class SandboxSettings(BaseModel):
     python: str | None = None
     required: Layers = REQUIRED
     allow_missing: Layers = ()
-    uid_first: int = Field(default=61000, ge=1)
-    uid_count: int = Field(default=1000, ge=1)
+    uid_first: int = Field(default=61000, ge=1000, lt=_MAX_UID)
+    uid_count: int = Field(default=1000, ge=1, le=100_000)
     scratch: str | None = None
     cache: str | None = None
 

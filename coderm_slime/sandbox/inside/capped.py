@@ -31,7 +31,7 @@ class Capped:
             data = data[len(part) :]
 
 
-def kept(block: bytes, total: int) -> "tuple[bytes, int, bytes]":
+def kept(block: bytes, total: int) -> tuple[bytes, int, bytes]:
     """Head, number of bytes left out, tail of what a `Capped` over `block` was given."""
     size, head = len(block), len(block) // 2
     if total <= size:

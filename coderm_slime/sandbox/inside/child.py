@@ -5,14 +5,14 @@ import gc
 import io
 import mmap
 import os
-import signal
+import site
 import sys
 import time
 import types
 from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
 
 from .layers import Layers
-from .wire import Request, State, unpack_payload
+from .wire import State, unpack_payload
 
 SETUP_DONE = b"."
 _FIONREAD = 0x541B
@@ -24,7 +24,7 @@ _UNREAD_WAIT_S, _UNREAD_WAITS = 0.0002, 50
 class Files:
     """The descriptors of a run, as numbers."""
 
-    def __init__(self, payload: int, stdin: int, stdout: int, stderr: int, setup: int, channels: "list[int]") -> None:
+    def __init__(self, payload: int, stdin: int, stdout: int, stderr: int, setup: int, channels: list[int]) -> None:
         self.payload, self.setup = payload, setup
         self.program = [stdin, stdout, stderr, *channels]
 
@@ -34,7 +34,7 @@ class _Ordered(io.FileIO):
 
     last: "_Ordered | None" = None
 
-    def write(self, data: "bytes | memoryview") -> int:  # type: ignore[override]
+    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
         other = _Ordered.last
         if other is not None and other is not self:
             for _ in range(_UNREAD_WAITS):
@@ -45,32 +45,66 @@ class _Ordered(io.FileIO):
         return super().write(data) or 0
 
 
-def prepare(request: Request, layers: Layers, scratch: str, parent: int, files: Files) -> bytes:
-    """Make this process the run's own and give back the program's source; on failure report and exit."""
+def prepare_interpreter(folder: str) -> None:
+    """In the server, once: paths, the builtins that `site` adds, streams over descriptors 0, 1 and 2 as pipes."""
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
+    saved = [os.dup(descriptor) for descriptor in range(3)]
+    pipe = os.pipe()
+    for descriptor, stands_in in enumerate((pipe[0], pipe[1], pipe[1])):
+        os.dup2(stands_in, descriptor)
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _stream(1, "strict")  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _stream(2, "backslashreplace")  # type: ignore[misc]
+    for descriptor, old in enumerate(saved):
+        os.dup2(old, descriptor)
+        os.close(old)
+    for descriptor in pipe:
+        os.close(descriptor)
+    sys.path.insert(0, folder)
+    os.environ["HOME"] = os.environ["TMPDIR"] = folder
+
+
+def _stream(descriptor: int, errors: str) -> io.TextIOWrapper:
+    raw: io.FileIO = _Ordered(descriptor, "w", closefd=False)
+    stream = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors=errors, line_buffering=True)
+    stream.mode = "w"  # type: ignore[misc]
+    return stream
+
+
+def prepare(layers: Layers, folder: str, parent: int, files: Files) -> bytes:
+    """In the child: make it the run's own and give back the program's source; on failure report and exit."""
     setup = fcntl(files.setup, F_DUPFD_CLOEXEC, _HIGH)
     try:
-        os.chdir(scratch)
-        layers.put_on(scratch, parent)
-        arguments, contents = _read_payload(files.payload)
+        os.chdir(folder)
+        layers.put_on(parent)
+        arguments, contents = unpack_payload(_read(files.payload))
         _place(files.program, setup)
-        layers.close_up(request)
-        _write_files(contents)
-        _set_up_interpreter(scratch, arguments)
-        source = contents["main.py"]
+        layers.close_up()
+        sys.argv = ["main.py", *arguments]
+        for name, content in contents.items():
+            _write_file(name, content)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the server reports it and the process ends
         os.write(setup, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
         os._exit(1)
     os.write(setup, SETUP_DONE)
     os.close(setup)
-    return source
+    if "numpy.random" in sys.modules:  # `random` does it by itself after a fork
+        sys.modules["numpy.random"].seed()
+    gc.enable()
+    return contents["main.py"]
 
 
-def _read_payload(descriptor: int) -> "tuple[list[str], dict[str, bytes]]":
-    with open(descriptor, "rb", buffering=0, closefd=False) as file:
-        return unpack_payload(file.readall())
+def _read(descriptor: int) -> bytes:
+    size = os.fstat(descriptor).st_size
+    content = os.read(descriptor, size)
+    while len(content) < size:
+        content += os.read(descriptor, size - len(content))
+    return content
 
 
-def _place(program: "list[int]", setup: int) -> None:
+def _place(program: list[int], setup: int) -> None:
     high = [fcntl(descriptor, F_DUPFD_CLOEXEC, _HIGH) for descriptor in program]
     for place, descriptor in enumerate(high):
         os.dup2(descriptor, place)
@@ -78,32 +112,14 @@ def _place(program: "list[int]", setup: int) -> None:
     os.closerange(setup + 1, _MOST)
 
 
-def _write_files(contents: "dict[str, bytes]") -> None:
-    for name, content in contents.items():
-        if "/" in name:
-            os.makedirs(os.path.dirname(name), exist_ok=True)
-        with open(name, "wb", buffering=0) as file:
-            file.write(content)
-
-
-def _set_up_interpreter(scratch: str, arguments: "list[str]") -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.update(HOME=scratch, TMPDIR=scratch)
-    sys.argv = ["main.py", *arguments]
-    sys.path.insert(0, scratch)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = _stream(1, "strict")  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _stream(2, "backslashreplace")  # type: ignore[misc]
-    if "numpy.random" in sys.modules:  # `random` does it by itself after a fork
-        sys.modules["numpy.random"].seed()
-    gc.enable()
-
-
-def _stream(descriptor: int, errors: str) -> io.TextIOWrapper:
-    raw = _Ordered(descriptor, "w", closefd=False)
-    stream = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors=errors, line_buffering=True)
-    stream.mode = "w"  # type: ignore[misc]
-    return stream
+def _write_file(name: str, content: bytes) -> None:
+    if "/" in name:
+        os.makedirs(os.path.dirname(name), exist_ok=True)
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.close(descriptor)
 
 
 def execute(source: bytes, state: mmap.mmap) -> None:

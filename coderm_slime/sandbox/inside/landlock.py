@@ -44,7 +44,7 @@ class Landlock:
         devices: files to read and write.
     """
 
-    def __init__(self, readable: "list[str]", devices: "list[str]") -> None:
+    def __init__(self, readable: list[str], devices: list[str]) -> None:
         self.version = version()
         handled = (1 << _FILE_RIGHTS_BY_VERSION.get(self.version, 16)) - 1
         network = _TCP_BIND_AND_CONNECT if self.version >= 4 else 0
@@ -52,7 +52,9 @@ class Landlock:
         self._ruleset = _Ruleset(handled, network, scoped)
         self._size = 24 if self.version >= 6 else 16 if self.version >= 4 else 8
         self._in_scratch = handled & ~(_MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV)
-        self._rules = [rule for path in readable for rule in _rule(path, _READ)]
+        distinct = {os.path.realpath(path): path for path in readable}  # /lib is /usr/lib on most machines
+        inside = [path for path in distinct if not any(path.startswith(f"{other}/") for other in distinct)]
+        self._rules = [rule for path in inside for rule in _rule(path, _READ)]
         self._rules += [rule for path in devices for rule in _rule(path, handled & (_READ_FILE | _WRITE_FILE))]
 
     @property
@@ -62,10 +64,10 @@ class Landlock:
 
     def prepare(self, scratch: str) -> int:
         """A rule set as a file descriptor: the prepared rules, and every right in `scratch`."""
-        ruleset = syscall(_CREATE, ctypes.byref(self._ruleset), self._size, 0)
+        ruleset = syscall(_CREATE, ctypes.addressof(self._ruleset), self._size, 0)
         (own,) = _rule(scratch, self._in_scratch)
         for rule in (*self._rules, own):
-            syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
+            syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.addressof(rule), 0)
         os.close(own.parent)
         return ruleset
 
@@ -79,7 +81,7 @@ def restrict_self(ruleset: int) -> None:
     syscall(_RESTRICT_SELF, ruleset, 0)
 
 
-def _rule(path: str, allowed: int) -> "list[_PathBeneath]":
+def _rule(path: str, allowed: int) -> list[_PathBeneath]:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:

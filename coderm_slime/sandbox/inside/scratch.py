@@ -6,15 +6,15 @@ import stat
 _BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own
 
 
-def make(path: str, uid: "int | None") -> None:
+def make(path: str, uid: int | None) -> None:
     """A new folder that only `uid` (None: this process's own) may enter."""
     os.mkdir(path, 0o700)
     if uid is not None:
         os.chown(path, uid, uid)
 
 
-def used(path: str, max_files: int) -> "tuple[int, int]":
-    """(bytes, files) below `path`; it stops counting beyond `max_files`. Files vanish meanwhile: they count nothing."""
+def used(path: str, max_files: int) -> tuple[int, int]:
+    """(bytes, files) below `path`, counted no further than beyond `max_files`. A file that vanishes counts nothing."""
     total = files = 0
     pending = [path]
     while pending and files <= max_files:

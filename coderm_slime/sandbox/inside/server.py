@@ -8,62 +8,61 @@ import gc
 import json
 import mmap
 import os
-import site
 import socket
 import sys
+from typing import Any
 
 from . import child
 from .layers import Layers
 from .supervise import Gone, Run
-from .wire import MAX_MESSAGE_BYTES, Request, State
+from .wire import MAX_MESSAGE_BYTES, Options, Request, State
 
 _STAGING_BYTES = 64 << 10  # what a pipe holds
 _MAX_DESCRIPTORS = 32
 # Freed in a child, these would close descriptors that are the program's own by then, and unmap what is not theirs.
-_kept: "list[object]" = []
+_kept: list[object] = []
 
 
-def main(options: "dict[str, object]") -> None:
+def main(**options: Any) -> None:
     """Serve until the caller closes the socket; in a child, become its program.
 
     Args:
-        options: from `coderm_slime.sandbox.server`.
+        options: of `Options`.
     """
     state = mmap.mmap(-1, mmap.PAGESIZE)
-    source = _serve(options, state)
+    source = _serve(Options(**options), state)
     if source is not None:
         child.execute(source, state)
 
 
-def _serve(options, state):  # type: ignore[no-untyped-def]
-    control = socket.socket(fileno=options["control"])
-    _prepare_interpreter(options)
+def _serve(options: Options, state: mmap.mmap) -> bytes | None:
+    control = socket.socket(fileno=options.control)
+    folder = os.path.join(options.scratch, str(os.getpid()))  # of one run after another
+    _prepare_interpreter(options, folder)
     layers = Layers(
-        options["readable"],
-        options["devices"],
-        range(options["uid_first"], options["uid_first"] + options["uid_count"]),
-        options["user_processes"],
+        options.readable,
+        options.devices,
+        range(options.uid_first, options.uid_first + options.uid_count),
+        options.user_processes,
+        options.scratch,
     )
-    memory = mmap.mmap(options["memory"], 0)
+    memory = mmap.mmap(options.memory, 0)
     memory.madvise(mmap.MADV_DONTFORK)
     _kept.extend((control, layers, memory))
-    os.close(options["memory"])
+    os.close(options.memory)
     view = memoryview(memory)
     staging, view = view[-_STAGING_BYTES:], view[:-_STAGING_BYTES]
     gc.collect()
     gc.freeze()
     hello = {"on": layers.on, "off": layers.off, "uid": layers.uid}
     control.send(json.dumps(hello).encode())
-    number = 0
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, _MAX_DESCRIPTORS)
         if not message:
             return None
-        number += 1
         state[0] = State.NONE
-        folder = os.path.join(options["scratch"], f"{os.getpid()}-{number}")
         run = Run(Request.unpack(message), layers, control, folder)
-        source = run.start(descriptors, lambda pid: os.pwrite(options["note"], pid.to_bytes(4, "little"), 0) and None)
+        source = run.start(descriptors, options.note)
         if source is not None:
             return source
         try:
@@ -72,13 +71,11 @@ def _serve(options, state):  # type: ignore[no-untyped-def]
             return None
 
 
-def _prepare_interpreter(options) -> None:  # type: ignore[no-untyped-def]
+def _prepare_interpreter(options: Options, folder: str) -> None:
     """What programs find: the builtins that `site` adds, third-party packages on the path, modules imported."""
     gc.disable()
     sys.dont_write_bytecode = True
-    site.setquit()
-    site.setcopyright()
-    site.sethelper()
-    sys.path[:] = [path for path in sys.path if path != options["own_path"]] + options["packages"]
-    for name in options["imports"]:
+    sys.path[:] = [path for path in sys.path if path != options.own_path] + options.packages
+    for name in options.imports:
         __import__(name)
+    child.prepare_interpreter(folder)

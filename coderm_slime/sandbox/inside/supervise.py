@@ -6,7 +6,6 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
 
 from . import child, scratch
 from .capped import Capped
@@ -36,20 +35,21 @@ class Run:
         self._cpu_s = 0.0
         self._status = 0
 
-    def start(self, descriptors: "list[int]", note: "Callable[[int], None]") -> "bytes | None":
+    def start(self, descriptors: list[int], note: int) -> bytes | None:
         """Fork. In the parent None; in the child the program's source, everything in place."""
         stdin = descriptors.pop(1) if self._request.has_stdin else os.open("/dev/null", os.O_RDONLY)
         self._out, out = os.pipe()
         self._err, err = os.pipe()
         self._setup, setup = os.pipe()
-        scratch.make(self._folder, self._layers.uid)
-        self._began = time.monotonic()
+        self._layers.prepare(self._request, self._folder)
         parent = os.getpid()
+        self._began = time.monotonic()
         self.pid = os.fork()
         if self.pid == 0:
             files = child.Files(descriptors[0], stdin, out, err, setup, descriptors[1:])
-            return child.prepare(self._request, self._layers, self._folder, parent, files)
-        note(self.pid)
+            return child.prepare(self._layers, self._folder, parent, files)
+        os.pwrite(note, self.pid.to_bytes(4, "little"), 0)
+        self._layers.forget()
         for descriptor in (stdin, out, err, setup, *descriptors):
             os.close(descriptor)
         return None
@@ -106,7 +106,7 @@ class Run:
             self._cause = Cause.TIMEOUT
         elif self._log.total > self._request.max_output_bytes:
             self._cause = Cause.OUTPUT
-        elif now >= self._next_look:
+        elif now >= self._next_look and not self._layers.tmpfs:
             size, files = scratch.used(self._folder, self._request.files)
             if size > self._request.disk_bytes or files > self._request.files:
                 self._cause = Cause.DISK

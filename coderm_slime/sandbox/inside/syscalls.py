@@ -3,7 +3,7 @@
 import errno
 
 # Column 1: x86_64, column 2: aarch64 (the kernel's generic table); None: the architecture has no such call.
-_NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
+_NUMBERS: dict[str, tuple[int | None, int | None]] = {
     # network: nothing but pairs of connected Unix sockets
     "socket": (41, 198),
     "connect": (42, 203),
@@ -19,7 +19,6 @@ _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
     "process_madvise": (440, 440),
     "process_mrelease": (448, 448),
     "pidfd_send_signal": (424, 424),
-    "pidfd_open": (434, 434),
     "pidfd_getfd": (438, 438),
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
@@ -28,7 +27,6 @@ _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
     "migrate_pages": (256, 238),
     "move_pages": (279, 239),
     # mounts and namespaces
-    "mount": (165, 40),
     "umount2": (166, 39),
     "pivot_root": (155, 41),
     "chroot": (161, 51),
@@ -98,8 +96,10 @@ _NUMBERS: "dict[str, tuple[int | None, int | None]]" = {
     "lsetxattr": (189, 6),
     "fsetxattr": (190, 7),
 }
-# With arguments that decide, see seccomp.py.
-_BY_ARGUMENT: "dict[str, tuple[int | None, int | None]]" = {
+# Those whose arguments decide, and those that the fork server needs itself, see seccomp.py.
+_BY_ARGUMENT: dict[str, tuple[int | None, int | None]] = {
+    "mount": (165, 40),
+    "pidfd_open": (434, 434),
     "setsid": (112, 157),
     "setpgid": (109, 154),
     "clone": (56, 220),
@@ -133,7 +133,8 @@ class Table:
             raise OSError(errno.ENOSYS, f"no table of system calls for {machine}")
         self.audit = _AUDIT[machine]
         column = list(_AUDIT).index(machine)
-        self.refused = [row[column] for row in _NUMBERS.values() if row[column] is not None]
+        numbers = [row[column] for row in _NUMBERS.values()]
+        self.refused = [number for number in numbers if number is not None]
         self._others = {name: row[column] for name, row in _BY_ARGUMENT.items()}
 
     def __getitem__(self, name: str) -> int:

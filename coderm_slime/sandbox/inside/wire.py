@@ -16,6 +16,26 @@ _REPLY = struct.Struct("<BiddBQQQ")
 _LENGTHS = struct.Struct("<IQ")
 
 
+class Options(NamedTuple):
+    """What a fork server is started with: descriptors, folders, modules, and user ids to choose from.
+
+    `user_processes` is how many the user has already where the runs share his id.
+    """
+
+    control: int
+    memory: int
+    note: int
+    scratch: str
+    own_path: str
+    packages: list[str]
+    imports: list[str]
+    readable: list[str]
+    devices: list[str]
+    uid_first: int
+    uid_count: int
+    user_processes: int
+
+
 class Request(NamedTuple):
     """One run. Its descriptors are: payload, stdin if `has_stdin`, then the channels. Units as in `Limits`."""
 
@@ -72,7 +92,7 @@ class Reply(NamedTuple):
         return Reply(*_REPLY.unpack_from(message)), message[_REPLY.size :].decode("utf-8", "replace")
 
 
-def pack_payload(arguments: "tuple[str, ...]", files: "dict[str, bytes]") -> bytes:
+def pack_payload(arguments: tuple[str, ...], files: dict[str, bytes]) -> bytes:
     """`sys.argv[1:]` and files by path, as one block."""
     joined = "\0".join(arguments).encode("utf-8", "surrogatepass")
     parts = [_LENGTHS.pack(len(arguments), len(joined)), joined]
@@ -82,7 +102,7 @@ def pack_payload(arguments: "tuple[str, ...]", files: "dict[str, bytes]") -> byt
     return b"".join(parts)
 
 
-def unpack_payload(block: bytes) -> "tuple[list[str], dict[str, bytes]]":
+def unpack_payload(block: bytes) -> tuple[list[str], dict[str, bytes]]:
     """The inverse of `pack_payload`."""
     count, length = _LENGTHS.unpack_from(block)
     at = _LENGTHS.size + length
@@ -98,6 +118,6 @@ def unpack_payload(block: bytes) -> "tuple[list[str], dict[str, bytes]]":
     return joined.split("\0") if count else [], files
 
 
-def regions(output_bytes: int) -> "list[tuple[int, int]]":
+def regions(output_bytes: int) -> list[tuple[int, int]]:
     """(offset, size) of stdout, stderr and log in the shared memory: each its head, then a ring for its tail."""
     return [(index * output_bytes, output_bytes) for index in range(3)]
