@@ -14,7 +14,7 @@ import sys
 import types
 from typing import Any
 
-from coderm_slime.testing.guest.mirrors import is_mirror
+from coderm_slime.testing.guest.mirror import is_mirror
 from coderm_slime.testing.guest.peer import Peer
 from coderm_slime.testing.guest.wire import Wire, WireError
 

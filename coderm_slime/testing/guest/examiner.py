@@ -16,7 +16,8 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from coderm_slime.testing.guest.mirrors import Fault, MirrorMeta, is_mirror
+from coderm_slime.testing.guest.errors import Fault
+from coderm_slime.testing.guest.mirror import MirrorMeta, is_mirror
 from coderm_slime.testing.guest.peer import Peer
 from coderm_slime.testing.guest.wire import Wire
 
