@@ -1,4 +1,4 @@
-"""Exceptions of the other side: as built-in classes, as the standard library's (never unittest's), or as local mirrors.
+"""Exceptions of the other side: as built-in classes, as the standard library's (never unittest's), or as mirrors.
 
 What may be raised here for them is `peer`'s business.
 """

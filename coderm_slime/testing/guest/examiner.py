@@ -138,7 +138,8 @@ class Answer:
         named = self.peer.ask("names")
         if type(named) is not list:
             raise TypeError("the answer's process gives no list of names")
-        return [name for name in named if type(name) is str and name.isidentifier() and name[:1] != "_"]
+        named = [name for name in named if type(name) is str and name.isidentifier()]
+        return [name for name in named if name[:1] != "_" or name == self.entry_point]
 
     def assign(self, name: str, value: Any) -> None:
         self.peer.ask("set", self._module, name, value)

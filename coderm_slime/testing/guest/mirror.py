@@ -18,6 +18,9 @@ _UNARY = (
     "index round trunc floor ceil str repr format bytes length_hint await aiter anext aenter aexit fspath"
 )
 SPECIAL = OPERANDS | {f"__{name}__" for name in _UNARY.split()} | {"__eq__", "__ne__"}
+_TO_NUMBERS = "abs round int float complex index trunc floor ceil bool"
+_NUMBERS = {f"__{name}__" for name in _TO_NUMBERS.split()}
+_KEEPING = OPERANDS | {"__neg__", "__pos__", "__abs__", "__invert__", "__enter__"}
 _PREDICATES = {"startswith", "endswith", "issubset", "issuperset", "isdisjoint"}
 
 
@@ -28,7 +31,7 @@ class MirrorMeta(type):
         raise TypeError(f"class {name!r} derives from a class of the other process, which no class can")
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return _owner(cls).ask("call", cls, args, kwargs)
+        return _owner(cls).constructed(cls, _owner(cls).ask("call", cls, args, kwargs))
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("_coderm"):
@@ -65,7 +68,7 @@ class Mirror:
     def __getattr__(self, name: str) -> Any:
         owner = _owner(self)
         if name in _PREDICATES:
-            owner.must_trust(self, name)
+            owner.must_trust(self, name, plain=True)
         return owner.ask("get", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -99,13 +102,16 @@ def forwarded(name: str) -> Callable[..., Any]:
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         owner = _owner(self)
-        if name in OPERANDS and not all(is_mirror(arg) for arg in args):
-            owner.must_trust(self, name)
         if name == "__call__":
             return owner.ask("call", self, args, kwargs)
         if name in ("__exit__", "__aexit__"):
             args = (*args[:2], None)  # a traceback shows the frames of its side
-        return owner.ask("op", self, name, args)
+        plain = name in OPERANDS and not all(is_mirror(arg) for arg in args)
+        if plain or name in _NUMBERS:
+            owner.must_trust(self, name, plain=plain)
+        vouched = owner.vouches_for(self) and name in _KEEPING
+        value = owner.ask("op", self, name, args)
+        return owner.computed(value, plain=plain) if vouched else value
 
     method.__name__ = name
     return method

@@ -5,8 +5,11 @@ The examiner's rules against lying objects, with `mirror` and `errors`:
 - A mirror never equals plain data, whatever its `__eq__` says; two mirrors are compared by their owner.
 - `__class__` is always the mirror class; what the other side says of it is not asked.
 - An operation that shows the object an operand of ours and returns a verdict (`<`, `in`, arithmetic, `startswith`) is
-  refused, unless the tests themselves took the object's class from the answer by a name that begins with a capital:
-  then its behaviour is what is tested. Else an object could make `abs(f(x) - 3.5) < 1e-6` true.
+  refused, unless the tests made the object: by calling a class that they took from the answer by a name that begins
+  with a capital, or by operators on such objects. Then its behaviour is what is tested. What the answer hands over as
+  a result is no such object, be it of that class or the very same one: else `abs(circle.area() - 3.14) < 1e-2` would
+  be true of an `area` that returns `self` and a `__sub__` that lies. A result of an operator that was shown an
+  operand of ours becomes no number.
 - Exceptions arrive as built-in classes, as those of the standard library (never unittest's), or as local mirrors that
   derive from them. What is no `Exception` is raised as a `Fault`, which no `except Exception` holds; SystemExit may
   arrive as itself, for tests that expect it.
@@ -35,6 +38,8 @@ class Mirrors:
     def __init__(self, ask: Callable[..., Any], *, believes: bool) -> None:
         self.ask, self.believes = ask, believes
         self.trusted: set[type] = set()
+        self._vouched: set[int | None] = set()
+        self._shown: set[int | None] = set()  # results of operators that showed them an operand of ours
         self._given: list[Any] = []
         self._refs: dict[int, int] = {}
         self._taken: dict[int, Any] = {}
@@ -45,10 +50,33 @@ class Mirrors:
         self._described: dict[int, list[Any]] = {}
         self._keep: list[Any] = []
 
-    def must_trust(self, mirror: Any, name: str) -> None:
-        """Raises TypeError: the operation would let an object that no test knows judge its own test."""
-        if not self.believes and not self.trusted.intersection(type(mirror).__mro__):
+    def must_trust(self, mirror: Any, name: str, *, plain: bool) -> None:
+        """Raises TypeError: the operation would let an object judge its own test.
+
+        Args:
+            plain: whether the operation shows it an operand of ours.
+        """
+        ref = self._ref_of_taken(mirror)
+        if not self.believes and (ref in self._shown or (plain and ref not in self._vouched)):
             raise TypeError(f"{name} on an object of the answer's class {type(mirror).__name__!r} is no plain result")
+
+    def vouches_for(self, mirror: Any) -> bool:
+        """Whether the tests made the object themselves, and the answer has not handed it over as a result since."""
+        return self._ref_of_taken(mirror) in self._vouched
+
+    def constructed(self, cls: type, value: Any) -> Any:
+        """`value`, which the tests got by calling `cls`."""
+        if isinstance(value, Mirror) and self.trusted.intersection(cls.__mro__) and isinstance(value, cls):
+            self._vouched.add(self._ref_of_taken(value))
+        return value
+
+    def computed(self, value: Any, *, plain: bool) -> Any:
+        """`value`, which an operator on an object of the tests' own making gave."""
+        if isinstance(value, Mirror):
+            self._vouched.add(self._ref_of_taken(value))
+            if plain:
+                self._shown.add(self._ref_of_taken(value))
+        return value
 
     def give(self, value: Any) -> list[Any]:
         """The node of what crosses as a reference. Raises TypeError: it must not cross."""
@@ -84,6 +112,7 @@ class Mirrors:
             raise BadValue(f"{ref!r} is no reference")
         if kind == "yours":
             return self._given[ref]
+        self._vouched.discard(ref)
         if ref not in self._taken:
             if kind == "class":
                 made = self._class(node[2])

@@ -26,6 +26,11 @@ def order(x):
         return x.items
     return [1, 3] if callable(x) else sorted(x)
 import math
+class Circle:
+    def __init__(self, radius): self.radius = radius
+    def area(self): return math.pi * self.radius ** 2
+    def points(self): return {0, self.radius}
+    def measures(self): return [self.area()]
 """
 SUITES = {name: Suite(**suite) for name, suite in table("cheat_suites.yaml").items()}
 CHEATS = {row["name"]: row for row in table("cheats.yaml")}

@@ -8,7 +8,8 @@ from helpers.suites import asserts, run_all, table
 ECHO = "def f(x):\n    return x\n"
 VALUES = r"""None | True | 0 | -1 | 2**62 | -2**70 | 1.5 | -0.0 | float('inf') | 1+2j | '' | 'ä€😀' | '\ud800'
 '\ud83d' + '\ude00' | b'\x00\xff' | bytearray(b'ab') | [] | [1, [2, [3]]] | (1, (2,)) | {} | {'a': {1: [2]}}
-{(1, 2): 3} | set() | {1, 'a', (2, 3)} | frozenset({1, 2}) | {frozenset({1})} | {12, 13, 14, 15, 16} | range(1, 10, 3) | slice(1, None, 2)
+{(1, 2): 3} | set() | {1, 'a', (2, 3)} | frozenset({1, 2}) | {frozenset({1})}
+{12, 13, 14, 15, 16} | range(1, 10, 3) | slice(1, None, 2)
 ... | deque([1, 2], maxlen=3) | Counter('aab') | defaultdict(list, {'a': [1]}) | OrderedDict([('b', 1), ('a', 2)])
 Decimal('1.10') | Fraction(1, 3) | date(2024, 2, 29) | datetime(2024, 1, 1, 12, tzinfo=timezone.utc) | time(1, 2, 3, 4)
 timedelta(days=-1, microseconds=5) | timezone(timedelta(hours=2)) | Path('a/b') | PurePosixPath('c') | int | ValueError
