@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGE = "coderm_slime.testing.guest"
-_COMMON = ("wire", "kinds", "codec", "mirrors", "peer")
+_COMMON = ("wire", "kinds", "codec", "errors", "mirror", "mirrors", "peer")
 # The standard library's part of what the guest imports: preloaded by the sandbox, so that a run does not wait for it.
 PRELOADED = ("json", "socket", "ast", "decimal", "fractions", "datetime", "pathlib", "array", "linecache", "traceback")
 RPC_FD, REPORT_FD = 3, 4

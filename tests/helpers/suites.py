@@ -2,6 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from coderm_slime.records import Suite
 from coderm_slime.sandbox import Limits, Sandbox
@@ -20,9 +24,11 @@ def run_all(cases: Mapping[str, tuple[str, Suite]], limits: Limits = LIMITS) -> 
     return dict(zip(cases, asyncio.run(run()), strict=True))
 
 
+def table(name: str) -> Any:
+    """A table of cases that lies beside the tests of coderm_slime.testing."""
+    path = Path(__file__).parents[1] / "coderm_slime" / "testing" / name
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
 def asserts(*tests: str, setup: str = "", entry_point: str | None = None) -> Suite:
     return Suite(kind="asserts", setup=setup, tests=tests, entry_point=entry_point)
-
-
-def pytest_files(*files: str) -> Suite:
-    return Suite(kind="pytest", tests=files)

@@ -14,11 +14,13 @@ import sys
 import types
 from typing import Any
 
+from coderm_slime.testing.guest.mirror import is_mirror
 from coderm_slime.testing.guest.peer import Peer
 from coderm_slime.testing.guest.wire import Wire, WireError
 
 _EXTRA_RECURSION = 100  # what this room's own frames take of the limit that the program expects
 _MAX_PRINTED_CHARS = 2**20
+_MISSING = object()
 
 
 class _Printed(io.TextIOWrapper):
@@ -83,6 +85,33 @@ class _Answer:
                 setattr(builtins, name, own)
 
 
+class _Replaced:
+    """What the tests have replaced in modules and classes; to delete a replacement is to have the original again."""
+
+    def __init__(self) -> None:
+        self._originals: dict[tuple[int, str], Any] = {}
+
+    def set(self, target: Any, name: str, value: Any) -> None:
+        if isinstance(target, (types.ModuleType, type)):
+            original = self._originals.setdefault((id(target), name), vars(target).get(name, _MISSING))
+            if value is original:
+                del self._originals[id(target), name]
+        bound = isinstance(target, type) and type(value).__name__ == "function" and is_mirror(value)
+        setattr(target, name, _as_function(value) if bound else value)
+
+    def delete(self, target: Any, name: str) -> None:
+        original = self._originals.pop((id(target), name), _MISSING)
+        if original is _MISSING:
+            delattr(target, name)
+        else:
+            setattr(target, name, original)
+
+
+def _as_function(mirror: Any) -> Any:
+    """A function of the tests as one that becomes a method here."""
+    return lambda *args, **kwargs: mirror(*args, **kwargs)
+
+
 class _Patched:
     """A built-in function that the tests have replaced on their side."""
 
@@ -97,7 +126,8 @@ def main(program: str, channel: int) -> None:
     """Serve until the tests have ended."""
     peer = Peer(Wire(socket.socket(fileno=channel)), is_examiner=False, services={})
     answer = _Answer(program, peer)
-    peer.services["load"] = answer.load
+    replaced = _Replaced()
+    peer.services |= {"set": replaced.set, "del": replaced.delete, "load": answer.load}
     peer.services["names"] = lambda: [str(name) for name in dir(answer.module)]
     peer.services["imports"] = lambda: imports_of(program)
     peer.extra, peer.on_extra = answer.printed, answer.patch

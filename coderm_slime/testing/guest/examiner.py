@@ -16,7 +16,8 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from coderm_slime.testing.guest.mirrors import Fault, MirrorMeta, is_mirror
+from coderm_slime.testing.guest.errors import Fault
+from coderm_slime.testing.guest.mirror import MirrorMeta, is_mirror
 from coderm_slime.testing.guest.peer import Peer
 from coderm_slime.testing.guest.wire import Wire
 
@@ -137,7 +138,8 @@ class Answer:
         named = self.peer.ask("names")
         if type(named) is not list:
             raise TypeError("the answer's process gives no list of names")
-        return [name for name in named if type(name) is str and name.isidentifier() and name[:1] != "_"]
+        named = [name for name in named if type(name) is str and name.isidentifier()]
+        return [name for name in named if name[:1] != "_" or name == self.entry_point]
 
     def assign(self, name: str, value: Any) -> None:
         self.peer.ask("set", self._module, name, value)
@@ -156,7 +158,7 @@ class Answer:
         if self.failure is not None:
             return {}
         try:
-            return self._found({name for name in wanted if not hasattr(builtins, name) or name == self.entry_point})
+            return self._found({name for name in wanted if not hasattr(builtins, name)} | {str(self.entry_point)})
         except BaseException as error:  # noqa: BLE001 - the answer's process does not even say what names it has
             self.failure = error
             return {}

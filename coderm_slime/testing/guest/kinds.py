@@ -47,7 +47,7 @@ def _fill_list(value: list[Any], parts: list[Any]) -> None:
 
 
 def _fill_set(value: set[Any], parts: list[Any]) -> None:
-    """Filled so that it is iterated over as the original is, if one of the two usual ways of making a set does that."""
+    """Filled so that it has the original's order, if one of the two usual ways of making a set gives that."""
     value.clear()
     value.update(parts)
     if not all(map(operator.is_, value, parts)):
@@ -125,7 +125,8 @@ def _clock(value: Any) -> list[Any]:
 
 
 def _of_datetime(p: list[Any]) -> datetime.datetime:
-    return datetime.datetime(*p[:7], tzinfo=_of_zone(p[7]), fold=p[8])
+    moment = datetime.datetime(*p[:7])
+    return moment.replace(tzinfo=_of_zone(p[7]), fold=p[8])
 
 
 ATOMS: dict[str, tuple[type, Callable[[Any], Any], Maker]] = {
@@ -148,7 +149,7 @@ ATOMS: dict[str, tuple[type, Callable[[Any], Any], Maker]] = {
     "time": (
         datetime.time,
         _clock,
-        lambda p: datetime.time(*p[:4], tzinfo=_of_zone(p[4]), fold=p[5]),
+        lambda p: datetime.time(*p[:4]).replace(tzinfo=_of_zone(p[4]), fold=p[5]),
     ),
     "timedelta": (datetime.timedelta, _micros, lambda p: datetime.timedelta(microseconds=p)),
     "timezone": (datetime.timezone, lambda v: _zone(v), _of_zone),
@@ -222,7 +223,7 @@ def named_tuple(name: Any, fields: list[Any], parts: list[Any]) -> Any:
         raise BadValue("names that are no text")
     key = (name, tuple(fields))
     if key not in _named:
-        _named[key] = collections.namedtuple(name, fields)  # type: ignore[misc]
+        _named[key] = collections.namedtuple(name, fields)
     return _named[key](*parts)
 
 

@@ -1,140 +1,30 @@
-"""References: an object of the other side is an instance of a mirror class here, and operations on it go there.
+"""What was given to the other side and what was taken from it, by number; makes the mirrors.
 
-A mirror class defines the special methods that the other side says its class has, so that `len(x)`, `for` and `x + y`
-work or fail as they would on the object. The examiner's rules against lying objects, all of them here:
+The examiner's rules against lying objects, with `mirror` and `errors`:
 
 - A mirror never equals plain data, whatever its `__eq__` says; two mirrors are compared by their owner.
 - `__class__` is always the mirror class; what the other side says of it is not asked.
 - An operation that shows the object an operand of ours and returns a verdict (`<`, `in`, arithmetic, `startswith`) is
-  refused, unless the tests themselves took the object's class from the answer by a name that begins with a capital:
-  then its behaviour is what is tested. Else an object could make `abs(f(x) - 3.5) < 1e-6` true.
+  refused, unless the tests made the object: by calling a class that they took from the answer by a name that begins
+  with a capital, or by operators on such objects. Then its behaviour is what is tested. What the answer hands over as
+  a result is no such object, be it of that class or the very same one: else `abs(circle.area() - 3.14) < 1e-2` would
+  be true of an `area` that returns `self` and a `__sub__` that lies. A result of an operator that was shown an
+  operand of ours becomes no number.
 - Exceptions arrive as built-in classes, as those of the standard library (never unittest's), or as local mirrors that
-  derive from them. What is no `Exception` arrives as a `Fault`, which no `except Exception` holds; SystemExit may
+  derive from them. What is no `Exception` is raised as a `Fault`, which no `except Exception` holds; SystemExit may
   arrive as itself, for tests that expect it.
 """
 
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from coderm_slime.testing.guest.errors import error_class, instance, known_error
 from coderm_slime.testing.guest.kinds import BUILTIN_CLASSES, BadValue
+from coderm_slime.testing.guest.mirror import SPECIAL, WRAPPED, Mirror, MirrorMeta, compared, forwarded, nature
 
-OPERANDS = {f"__{name}__" for name in ("lt le gt ge contains").split()} | {
-    f"__{prefix}{name}__"
-    for prefix in ("", "r", "i")
-    for name in "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or".split()
-}
-_UNARY = (
-    "len bool iter next reversed getitem setitem delitem call enter exit hash neg pos abs invert int float complex "
-    "index round trunc floor ceil str repr format bytes length_hint await aiter anext aenter aexit fspath"
-)
-SPECIAL = OPERANDS | {f"__{name}__" for name in _UNARY.split()} | {"__eq__", "__ne__"}
-_PREDICATES = {"startswith", "endswith", "issubset", "issuperset", "isdisjoint"}
 _NEVER_GIVEN = (types.ModuleType, types.FrameType, types.CodeType, types.TracebackType)
-
-
-class Fault(BaseException):
-    """What the answer did is no outcome that a test may expect: it is gone, broke the protocol, or tried to skip."""
-
-
-class MirrorMeta(type):
-    """A class of the other side: calls construct there, attributes are asked for there."""
-
-    def __new__(cls, name: str, bases: Any, body: Any) -> Any:
-        raise TypeError(f"class {name!r} derives from a class of the other process, which no class can")
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return _owner(cls).ask("call", cls, args, kwargs)
-
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("_coderm"):
-            raise AttributeError(name)
-        return _owner(cls).ask("get", cls, name)
-
-    def __setattr__(cls, name: str, value: Any) -> None:
-        _owner(cls).ask("set", cls, name, value)
-
-    def __delattr__(cls, name: str) -> None:
-        _owner(cls).ask("del", cls, name)
-
-    def __bool__(cls) -> bool:
-        return True
-
-    def __len__(cls) -> Any:
-        return _owner(cls).ask("op", cls, "__len__", ())
-
-    def __iter__(cls) -> Any:
-        return _owner(cls).ask("op", cls, "__iter__", ())
-
-    def __getitem__(cls, key: Any) -> Any:
-        return _owner(cls).ask("op", cls, "__getitem__", (key,))
-
-    def __contains__(cls, item: Any) -> Any:
-        return _owner(cls).ask("op", cls, "__contains__", (item,))
-
-
-class Mirror:
-    """An object of the other side."""
-
-    __slots__ = ("_coderm_ref",)
-
-    def __getattr__(self, name: str) -> Any:
-        owner = _owner(self)
-        if name in _PREDICATES:
-            owner.must_trust(self, name)
-        return owner.ask("get", self, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        _owner(self).ask("set", self, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        _owner(self).ask("del", self, name)
-
-    def __dir__(self) -> Any:
-        return _owner(self).ask("op", self, "__dir__", ())
-
-    def __eq__(self, other: object) -> Any:
-        return self is other or NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(("coderm", object.__getattribute__(self, "_coderm_ref")))
-
-
-def _owner(mirror: Any) -> "Mirrors":
-    cls = mirror if type(mirror) is MirrorMeta else type(mirror)
-    found: Mirrors = type.__getattribute__(cls, "_coderm_owner")
-    return found
-
-
-def is_mirror(value: Any) -> bool:
-    """Whether the value belongs to the other side, classes included."""
-    return issubclass(type(value), Mirror) or type(value) is MirrorMeta
-
-
-def _forwarded(name: str) -> Callable[..., Any]:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        owner = _owner(self)
-        if name in OPERANDS and not all(is_mirror(arg) for arg in args):
-            owner.must_trust(self, name)
-        if name == "__call__":
-            return owner.ask("call", self, args, kwargs)
-        if name in ("__exit__", "__aexit__"):
-            args = (*args[:2], None)  # a traceback shows the frames of its side
-        return owner.ask("op", self, name, args)
-
-    method.__name__ = name
-    return method
-
-
-def _compared(name: str) -> Callable[..., Any]:
-    def method(self: Any, other: Any) -> Any:
-        owner = _owner(self)
-        if owner.believes or is_mirror(other):
-            return owner.ask("op", self, name, (other,))
-        return NotImplemented
-
-    return method
 
 
 class Mirrors:
@@ -148,6 +38,8 @@ class Mirrors:
     def __init__(self, ask: Callable[..., Any], *, believes: bool) -> None:
         self.ask, self.believes = ask, believes
         self.trusted: set[type] = set()
+        self._vouched: set[int | None] = set()
+        self._shown: set[int | None] = set()  # results of operators that showed them an operand of ours
         self._given: list[Any] = []
         self._refs: dict[int, int] = {}
         self._taken: dict[int, Any] = {}
@@ -158,10 +50,33 @@ class Mirrors:
         self._described: dict[int, list[Any]] = {}
         self._keep: list[Any] = []
 
-    def must_trust(self, mirror: Any, name: str) -> None:
-        """Raises TypeError: the operation would let an object that no test knows judge its own test."""
-        if not self.believes and not self.trusted.intersection(type(mirror).__mro__):
+    def must_trust(self, mirror: Any, name: str, *, plain: bool) -> None:
+        """Raises TypeError: the operation would let an object judge its own test.
+
+        Args:
+            plain: whether the operation shows it an operand of ours.
+        """
+        ref = self._ref_of_taken(mirror)
+        if not self.believes and (ref in self._shown or (plain and ref not in self._vouched)):
             raise TypeError(f"{name} on an object of the answer's class {type(mirror).__name__!r} is no plain result")
+
+    def vouches_for(self, mirror: Any) -> bool:
+        """Whether the tests made the object themselves, and the answer has not handed it over as a result since."""
+        return self._ref_of_taken(mirror) in self._vouched
+
+    def constructed(self, cls: type, value: Any) -> Any:
+        """`value`, which the tests got by calling `cls`."""
+        if isinstance(value, Mirror) and self.trusted.intersection(cls.__mro__) and isinstance(value, cls):
+            self._vouched.add(self._ref_of_taken(value))
+        return value
+
+    def computed(self, value: Any, *, plain: bool) -> Any:
+        """`value`, which an operator on an object of the tests' own making gave."""
+        if isinstance(value, Mirror):
+            self._vouched.add(self._ref_of_taken(value))
+            if plain:
+                self._shown.add(self._ref_of_taken(value))
+        return value
 
     def give(self, value: Any) -> list[Any]:
         """The node of what crosses as a reference. Raises TypeError: it must not cross."""
@@ -173,7 +88,7 @@ class Mirrors:
             raise TypeError(f"a {type(value).__name__} does not cross to the answer")
         if isinstance(value, type):
             return ["class", self._ref(value), self._describe(value)]
-        return ["mine", self._ref(value), self._describe(type(value)), _nature(value)]
+        return ["mine", self._ref(value), self._describe(type(value)), nature(value)]
 
     def is_ours_to_return(self, value: Any) -> bool:
         return self._ref_of_taken(value) is not None
@@ -183,7 +98,7 @@ class Mirrors:
         attributes = tuple((k, v) for k, v in vars(error).items() if k[:1] != "_")
         try:
             text = str(error)
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - a program's own text of its exception may fail
             text = f"{type(failure).__name__} in __str__"
         return [tuple(error.args), attributes, text]
 
@@ -197,6 +112,7 @@ class Mirrors:
             raise BadValue(f"{ref!r} is no reference")
         if kind == "yours":
             return self._given[ref]
+        self._vouched.discard(ref)
         if ref not in self._taken:
             if kind == "class":
                 made = self._class(node[2])
@@ -223,7 +139,7 @@ class Mirrors:
         return self._back.get(id(value))
 
     def _describe(self, cls: type) -> Any:
-        """A class as the other side needs it: its name if it is built in, its number there, or all that a mirror needs."""
+        """A class as the other side needs it: its name if built in, its number there, or all that a mirror needs."""
         if BUILTIN_CLASSES.get(cls.__name__) is cls:
             return cls.__name__
         if id(cls) in self._numbers:
@@ -253,10 +169,10 @@ class Mirrors:
     def _new_class(self, name: str, module: str, bases: list[Any], special: list[Any]) -> Any:
         errors = tuple(base for base in bases if issubclass(base, BaseException))
         if errors:
-            return _known_error(name, module) or _error_class(name, module, errors)
+            return known_error(name, module) or error_class(name, module, errors)
         names = {n for n in special if n in SPECIAL}
-        body: dict[str, Any] = {n: _forwarded(n) for n in names - {"__eq__", "__ne__"}}
-        body |= {n: _compared(n) for n in names & {"__eq__", "__ne__"}}
+        body: dict[str, Any] = {n: forwarded(n) for n in names - {"__eq__", "__ne__"}}
+        body |= {n: compared(n) for n in names & {"__eq__", "__ne__"}}
         if "__eq__" in names and "__hash__" not in names:
             body["__hash__"] = None
         elif "__hash__" not in names:
@@ -271,63 +187,23 @@ class Mirrors:
     def _mirror(self, ref: int, cls: Any, nature: Any) -> Any:
         if not isinstance(cls, MirrorMeta):
             raise BadValue("an object of a built-in class that crosses by value")
-        mirror = object.__new__(cls)
+        mirror: Any = object.__new__(cls)  # type: ignore[arg-type]
         object.__setattr__(mirror, "_coderm_ref", ref)
-        if nature in _WRAPPED:
+        if nature in WRAPPED:
             self._keep.append(mirror)
-            return _WRAPPED[nature](self, mirror)
+            return WRAPPED[nature](self, mirror)
         return mirror
 
     def _exception(self, cls: Any, args: Any, attributes: Any, text: Any) -> BaseException:
         if not issubclass(cls, BaseException) or type(args) is not tuple or type(text) is not str:
             raise BadValue("an exception with a bad description")
-        error = _instance(cls, args)
+        error = instance(cls, args)
         if getattr(cls, "_coderm_mirror", False):
             error._coderm_text = text  # type: ignore[attr-defined]
         for name, value in attributes:
             if type(name) is str and name[:1] != "_" and not hasattr(type(error), name):
                 setattr(error, name, value)
         return error
-
-
-def _instance(cls: Any, args: tuple[Any, ...]) -> BaseException:
-    if cls.__module__ == "builtins":
-        try:
-            made: BaseException = cls(*args)
-        except TypeError:
-            return RuntimeError(*args)
-        return made
-    made = cls.__new__(cls, *args)  # a constructor of its own may want other arguments than it stored
-    made.args = args
-    return made
-
-
-def _error_class(name: str, module: str, bases: tuple[Any, ...]) -> Any:
-    body = {"__module__": module, "_coderm_mirror": True, "__str__": _error_text, "__init__": _error_init}
-    try:
-        return type(name, bases, body)
-    except TypeError:
-        return type(name, bases[:1], body)
-
-
-def _error_init(self: Any, *args: Any, **_: Any) -> None:
-    self.args = args
-
-
-def _error_text(self: Any) -> str:
-    text = vars(self).get("_coderm_text")
-    return text if type(text) is str else BaseException.__str__(self)
-
-
-def _known_error(name: str, module: str) -> Any:
-    """The standard library's own exception class of that name, if a test can know it: its module is loaded here."""
-    root = module.partition(".")[0]
-    if root not in sys.stdlib_module_names or root in ("unittest", "builtins"):
-        return None
-    found = getattr(sys.modules.get(module), name, None)
-    if not isinstance(found, type) or not issubclass(found, Exception):
-        return None
-    return None if any(base.__module__.startswith("unittest") for base in found.__mro__) else found
 
 
 def _is_worth_naming(base: type) -> bool:
@@ -343,56 +219,3 @@ def _defines(cls: type, name: str) -> bool:
     own = getattr(cls, "__mro__", (cls,))
     holder = next((base for base in own if name in vars(base)), None)
     return holder is not None and not (holder is object and name in vars(object))
-
-
-def _nature(value: Any) -> str:
-    cls = type(value)
-    if cls is types.GeneratorType:
-        return "generator"
-    if cls is types.FunctionType and value.__code__.co_flags & 0x80:
-        return "coroutine_function"
-    if cls is types.CoroutineType or (hasattr(cls, "__await__") and cls.__module__ in ("builtins", "_asyncio")):
-        return "coroutine"
-    return ""
-
-
-def _as_generator(owner: Mirrors, mirror: Any) -> Iterator[Any]:
-    def pump() -> Any:
-        try:
-            item = next(mirror)
-            while True:
-                try:
-                    sent = yield item
-                except GeneratorExit:
-                    mirror.close()
-                    raise
-                except Exception as error:
-                    item = mirror.throw(error)
-                else:
-                    item = next(mirror) if sent is None else mirror.send(sent)
-        except StopIteration as end:
-            return end.value
-
-    return pump()
-
-
-def _as_coroutine(owner: Mirrors, mirror: Any) -> Any:
-    async def run() -> Any:
-        return owner.ask("run", mirror)
-
-    return run()
-
-
-def _as_coroutine_function(owner: Mirrors, mirror: Any) -> Any:
-    async def function(*args: Any, **kwargs: Any) -> Any:
-        made = mirror(*args, **kwargs)
-        return await made if hasattr(made, "__await__") else made
-
-    return function
-
-
-_WRAPPED: dict[str, Callable[[Mirrors, Any], Any]] = {
-    "generator": _as_generator,
-    "coroutine": _as_coroutine,
-    "coroutine_function": _as_coroutine_function,
-}

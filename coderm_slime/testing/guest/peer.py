@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from coderm_slime.testing.guest.codec import Codec
+from coderm_slime.testing.guest.errors import Fault
 from coderm_slime.testing.guest.kinds import BadValue
-from coderm_slime.testing.guest.mirrors import SPECIAL, Fault, Mirrors
+from coderm_slime.testing.guest.mirror import SPECIAL
+from coderm_slime.testing.guest.mirrors import Mirrors
 from coderm_slime.testing.guest.wire import Wire, WireError
 
 _INTERNAL = (

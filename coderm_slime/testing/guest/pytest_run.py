@@ -13,7 +13,7 @@ import pytest
 from _pytest.assertion.rewrite import AssertionRewritingHook
 
 from coderm_slime.testing.guest.examiner import Answer, BrokenTests, Report, compiled, explained
-from coderm_slime.testing.guest.mirrors import is_mirror
+from coderm_slime.testing.guest.mirror import is_mirror
 
 _OPTIONS = ["-p", "no:cacheprovider", "-p", "no:doctest", "-p", "no:junitxml", "-p", "no:pastebin", "-q", "--tb=short"]
 

@@ -9,16 +9,36 @@ import pytest
 
 from coderm_slime.records import Suite, SuiteKind
 from coderm_slime.testing import SuiteReport
-from helpers.cheats import CHEATS, PAYS, UNSAFE
-from helpers.suites import run_all
+from helpers.suites import run_all, table
 
-HONEST = "import math\ndef add(a, b):\n    if a is None: raise ValueError\n    return a + b\ndef half(x): return x / 2\ndef odds(n): return set(range(1, n, 2))\ndef name(n): return 'ab'\n"  # noqa: E501
-ORDER = "def order(x):\n    if hasattr(x, 'send'): x.send([1, 3])\n    if hasattr(x, 'items'):\n        x.items = [1, 3]\n        return x.items\n    return [1, 3] if callable(x) else sorted(x)\n"  # noqa: E501
+HONEST = """
+def add(a, b):
+    if a is None:
+        raise ValueError
+    return a + b
+def half(x): return x / 2
+def odds(n): return set(range(1, n, 2))
+def name(n): return 'ab'
+def order(x):
+    if hasattr(x, 'send'): x.send([1, 3])
+    if hasattr(x, 'items'):
+        x.items = [1, 3]
+        return x.items
+    return [1, 3] if callable(x) else sorted(x)
+import math
+class Circle:
+    def __init__(self, radius): self.radius = radius
+    def area(self): return math.pi * self.radius ** 2
+    def points(self): return {0, self.radius}
+    def measures(self): return [self.area()]
+"""
+SUITES = {name: Suite(**suite) for name, suite in table("cheat_suites.yaml").items()}
+CHEATS = {row["name"]: row for row in table("cheats.yaml")}
 
 
 @pytest.fixture(scope="module")
 def reports() -> dict[str, SuiteReport]:
-    return run_all(CHEATS)
+    return run_all({name: (row["program"], SUITES[row["suite"]]) for name, row in CHEATS.items()})
 
 
 @pytest.mark.parametrize("name", CHEATS)
@@ -29,9 +49,8 @@ def test_a_cheat_earns_no_point(name: str, reports: dict[str, SuiteReport]) -> N
 
 
 def test_an_honest_answer_passes_the_same_suites() -> None:
-    suites = {str(number): suite for number, suite in enumerate({id(s): s for _, s in CHEATS.values()}.values())}
-    reports = run_all({name: (HONEST + ORDER, suite) for name, suite in suites.items()})
-    assert all(report.passed for report in reports.values()), [r for r in reports.values() if not r.passed]
+    reports = run_all({name: (HONEST, suite) for name, suite in SUITES.items()})
+    assert {name: report for name, report in reports.items() if not report.passed} == {}
 
 
 def passes_naive_check(program: str, suite: Suite, folder: Path) -> bool:
@@ -48,13 +67,13 @@ def passes_naive_check(program: str, suite: Suite, folder: Path) -> bool:
 
 
 def test_the_naive_check_would_have_paid_most_of_them(tmp_path: Path) -> None:
-    def paid(item: tuple[str, tuple[str, Suite]]) -> bool:
-        name, (program, suite) = item
-        folder = tmp_path / name
+    def naive(name: str) -> str:
+        row, folder = CHEATS[name], tmp_path / name
         folder.mkdir()
-        return passes_naive_check(program, suite, folder)
+        return "pays" if passes_naive_check(row["program"], SUITES[row["suite"]], folder) else "fails"
 
-    asked = {name: case for name, case in CHEATS.items() if name not in UNSAFE}
+    asked = [name for name, row in CHEATS.items() if row["naive"] != "unsafe"]
     with ThreadPoolExecutor(4) as pool:
-        found = {name for name, pays in zip(asked, pool.map(paid, asked.items()), strict=True) if pays}
-    assert found == PAYS
+        found = dict(zip(asked, pool.map(naive, asked), strict=True))
+    assert found == {name: CHEATS[name]["naive"] for name in asked}
+    assert sum(outcome == "pays" for outcome in found.values()) >= 40
