@@ -6,14 +6,16 @@ sample that cannot be scored abstains: it leaves the loss and its group's mean. 
 opens nothing and reads no file; the first reward loads settings and tokenizer, off slime's event loop.
 """
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coderm_slime.chat import last_user_turn
-from coderm_slime.settings import RmSettings, SettingsError, load_settings
+from coderm_slime.records import Verdict
+from coderm_slime.scoring.scorer import Scorer
+from coderm_slime.settings import RmSettings, Settings, SettingsError, load_settings
 from reward.failures import Failures, RewardUnavailable
-from reward.sessions import session_of_this_loop
+from reward.samples import for_each, metadata_of, response_of, settle, was_truncated
+from reward.sessions import Session, model_session
 
 __all__ = ["RewardUnavailable", "reward", "reward_group"]
 
@@ -34,25 +36,34 @@ async def reward(args: Any, sample: Any) -> Any:
     """
     if isinstance(sample, list | tuple):
         return await reward_group(args, sample)
-    settings = _with_servers(load_settings(args).rm, args)
-    abstains = Failures.abstains(settings, args)
-    session = await session_of_this_loop(settings, getattr(args, "hf_checkpoint", None), abstains)
-    metadata = sample.metadata if isinstance(sample.metadata, dict) else {}
-    question = last_user_turn(sample.prompt, metadata, session.scorer.turns)
-    verdict = await session.scorer.judge(
-        question, sample.response, prompt=sample.prompt, truncated=_was_truncated(sample)
-    )
-    sample.metadata = {**metadata, "coderm": verdict.model_dump(mode="json")}
-    score = session.failures.score_of(verdict)
-    if score is None:
-        sample.remove_sample = True
-        return 0.0  # slime needs a number; `normalize_groups` leaves it out
-    return score
+    settings = load_settings(args)
+    session = await session_for(settings, args)
+    return settle(sample, await verdict_on(sample, session.judge), session.failures)
 
 
 async def reward_group(args: Any, samples: Sequence[Any]) -> list[Any]:
     """The rewards of a group of samples, in order and at the same time. See `reward`."""
-    return list(await asyncio.gather(*(reward(args, sample) for sample in samples)))
+    return await for_each(reward, args, samples)
+
+
+async def session_for(settings: Settings, args: Any) -> Session[Scorer]:
+    """The running loop's session with the reward model, for slime's `args`.
+
+    Raises:
+        SettingsError, RenderError: the run is set up wrongly.
+    """
+    rm = _with_servers(settings.rm, args)
+    return await model_session(rm, getattr(args, "hf_checkpoint", None), Failures.abstains(rm, args))
+
+
+async def verdict_on(sample: Any, scorer: Scorer) -> Verdict:
+    """The reward model's verdict on one of slime's samples, which is left as it is.
+
+    Raises:
+        QuestionError: no question can be found in it.
+    """
+    question = last_user_turn(sample.prompt, metadata_of(sample), scorer.turns)
+    return await scorer.judge(question, response_of(sample), prompt=sample.prompt, truncated=was_truncated(sample))
 
 
 def _with_servers(settings: RmSettings, args: Any) -> RmSettings:
@@ -63,15 +74,16 @@ def _with_servers(settings: RmSettings, args: Any) -> RmSettings:
     if settings.model_name is None:
         return settings
     routers = getattr(args, "sglang_model_routers", None) or {}
+    if not isinstance(routers, Mapping):
+        raise SettingsError(
+            f"slime's args.sglang_model_routers is {routers!r:.80}, not a router for each model's name"
+        )
     if settings.model_name not in routers:
         raise SettingsError(
             f"coderm.rm.model_name={settings.model_name!r} is no model of slime's --sglang-config "
             f"(known: {', '.join(sorted(routers)) or 'none'})"
         )
+    if not routers[settings.model_name]:
+        raise SettingsError(f"slime has no router for coderm.rm.model_name={settings.model_name!r}")
     host, port = routers[settings.model_name]
     return settings.model_copy(update={"urls": (f"http://{host}:{port}",), "model_name": None})
-
-
-def _was_truncated(sample: Any) -> bool:
-    status = getattr(sample, "status", None)
-    return getattr(status, "value", status) == "truncated"

@@ -6,7 +6,7 @@ from typing import Any
 
 from coderm_slime.errors import CodermError
 from coderm_slime.records import REASONS, Outcome, Verdict
-from coderm_slime.settings import RmSettings, SettingsError
+from coderm_slime.settings import FailureSettings, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ class Failures:
         abstains: whether a sample without a score may abstain: always in TRL, in slime see `abstains`.
     """
 
-    def __init__(self, settings: RmSettings, abstains: bool) -> None:
-        self._max_rate = settings.max_failure_rate
+    def __init__(self, settings: FailureSettings, abstains: bool) -> None:
+        self._settings = settings
         self._abstains = abstains
         self._recent: deque[Verdict] = deque(maxlen=WINDOW)
         if not abstains and settings.on_failure == "auto":
@@ -38,7 +38,7 @@ class Failures:
             )
 
     @staticmethod
-    def abstains(settings: RmSettings, args: Any) -> bool:
+    def abstains(settings: FailureSettings, args: Any) -> bool:
         """Whether a sample without a score may abstain in slime: where our post-process normalises groups.
 
         slime's own normalisation would count the abstention's 0.0 into its group's mean.
@@ -48,7 +48,9 @@ class Failures:
         """
         normalised = getattr(args, "custom_reward_post_process_path", None) == POST_PROCESS
         if settings.on_failure == "abstain" and not normalised:
-            raise SettingsError(f"coderm.rm.on_failure='abstain' is only safe with {_POST_PROCESS_FLAG}")
+            raise SettingsError(
+                f"coderm.{settings.section}.on_failure='abstain' is only safe with {_POST_PROCESS_FLAG}"
+            )
         return normalised and settings.on_failure != "raise"
 
     def score_of(self, verdict: Verdict) -> float | None:
@@ -70,9 +72,10 @@ class Failures:
 
     def _check_rate(self) -> None:
         failed = Counter(seen.reason.value for seen in self._recent if seen.outcome is Outcome.ABSTAINED)
-        if len(self._recent) >= LEAST and failed.total() > self._max_rate * len(self._recent):
+        if len(self._recent) >= LEAST and failed.total() > self._settings.max_failure_rate * len(self._recent):
             kinds = ", ".join(f"{count} {reason}" for reason, count in failed.most_common())
+            limit = f"coderm.{self._settings.section}.max_failure_rate = {self._settings.max_failure_rate}"
             raise RewardUnavailable(
                 f"{failed.total()} of the last {len(self._recent)} samples could not be scored ({kinds}), more than "
-                f"coderm.rm.max_failure_rate = {self._max_rate}; the last: {self._recent[-1].detail}"
+                f"{limit}; the last: {self._recent[-1].detail}"
             )

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
+from reward.samples import abstains, metadata_of
+
 _GROUPED = ("grpo", "gspo", "cispo", "reinforce_plus_plus_baseline")
 _SCALED = ("grpo", "gspo", "cispo")  # by the deviation, too
 _TINY = 1e-6  # as in slime: keeps a group of equal rewards finite
@@ -32,7 +34,7 @@ def normalize_groups(args: Any, samples: Sequence[Any]) -> tuple[list[float], li
     scaled = estimator in _SCALED and getattr(args, "grpo_std_normalization", True)
     groups: dict[Any, list[int]] = defaultdict(list)
     for place, sample in enumerate(samples):
-        if not _abstained(sample):
+        if not abstains(metadata_of(sample)):
             groups[getattr(sample, "group_index", None)].append(place)
     normal = [0.0] * len(raw)
     for places in groups.values():
@@ -50,8 +52,3 @@ def _normalised(rewards: list[float], scaled: bool) -> list[float]:
 def _reward(args: Any, sample: Any) -> float:
     key = getattr(args, "reward_key", None)
     return float(sample.reward[key] if key else sample.reward)
-
-
-def _abstained(sample: Any) -> bool:
-    verdict = sample.metadata.get("coderm") if isinstance(sample.metadata, dict) else None
-    return isinstance(verdict, dict) and verdict.get("score") is None

@@ -46,6 +46,7 @@ def test_the_readme_documents_every_setting() -> None:
     for section, field in Settings.model_fields.items():
         for key, inner in field.annotation.model_fields.items():
             default = inner.default if inner.default not in (None, ()) else "none"
+            default = ", ".join(default) if isinstance(default, tuple) else default
             assert f"| `{section}.{key}` | {default} |" in readme
 
 

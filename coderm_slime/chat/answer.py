@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coderm_slime.chat.turns import Turns
-from coderm_slime.pycode import CodeBlock, answer_code
+from coderm_slime.pycode import CodeBlock, answer_code, parses
 from coderm_slime.records import Reason
 
 THOUGHT_OPENS = "<think>"
@@ -22,6 +22,12 @@ class Answer:
     text: str
     floor: Reason | None = None
     code: CodeBlock | None = None
+
+    def fault_in_code(self) -> Reason | None:
+        """The floor of an answer whose program is missing or does not parse; None for one that does."""
+        if self.code is None or not self.code.code.strip():
+            return Reason.NO_CODE
+        return None if parses(self.code.code) else Reason.SYNTAX_ERROR
 
 
 def final_answer(

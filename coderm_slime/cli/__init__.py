@@ -21,9 +21,12 @@ PARTS = (
     "coderm_slime.cli.serve",
     "coderm_slime.cli.prepare",
     "coderm_slime.cli.data",
+    "coderm_slime.cli.data_mutants",
     "coderm_slime.cli.evaluate",
     "coderm_slime.cli.bench",
     "coderm_slime.cli.fit_head",
+    "coderm_slime.cli.exec",
+    "coderm_slime.cli.bench_sandbox",
 )
 
 

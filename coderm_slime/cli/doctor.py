@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from coderm_slime.cli.root import app
@@ -62,12 +63,31 @@ def doctor() -> None:
         table.add_row(distribution, found or "[yellow]missing[/]", "" if found else use)
     table.add_row("CUDA", *_cuda())
     console.print(table)
+    _say_how_programs_are_isolated(console)
     bad = shadowed()
     for package, place in bad.items():
         console.print(f"[red]`import {package}` finds {place}, not this package: fix PYTHONPATH[/]", soft_wrap=True)
     if bad:
         raise typer.Exit(1)
     console.print("reward, rollout, mcts and rm_train resolve to this package.")
+
+
+def _say_how_programs_are_isolated(console: Console) -> None:
+    """The sandbox's layers. Where it refuses to run, that is said, and is no failure of the rest."""
+    from coderm_slime.sandbox import SandboxError, probe_sync
+    from coderm_slime.settings import load_settings
+
+    settings = load_settings().sandbox
+    try:
+        probe = probe_sync(settings)
+    except SandboxError as error:
+        console.print(f"[red]sandbox: {escape(str(error))}[/]", soft_wrap=True)
+        return
+    table = Table("layer", "on", "detail", title="sandbox")
+    for layer in probe.layers:
+        table.add_row(layer.name, "yes" if layer.on else "[yellow]no[/]", escape(layer.detail))
+    console.print(table)
+    console.print(f"sandbox: {settings.pool_size} workers, {probe.interpreter}", soft_wrap=True)
 
 
 def _cuda() -> tuple[str, str]:

@@ -30,12 +30,16 @@ class Reason(str, Enum):
     NO_CODE = "no_code"
     SYNTAX_ERROR = "syntax_error"
     TOO_LONG = "too_long"
+    FAILED_TESTS = "failed_tests"
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
     SERVER_ERROR = "server_error"
     REJECTED = "rejected"
     BAD_REPLY = "bad_reply"
     WRONG_MODEL = "wrong_model"
+    NO_TESTS = "no_tests"
+    BROKEN_TESTS = "broken_tests"
+    SANDBOX = "sandbox"
 
 
 class ReasonFacts(NamedTuple):
@@ -48,7 +52,7 @@ class ReasonFacts(NamedTuple):
 
 _SCORED, _FLOOR, _ABSTAINED = Outcome.SCORED, Outcome.FLOOR, Outcome.ABSTAINED
 REASONS: dict[Reason, ReasonFacts] = {
-    Reason.SCORED: ReasonFacts(_SCORED, "the reward model's logit, shaped"),
+    Reason.SCORED: ReasonFacts(_SCORED, "the reward model's logit, or the part of tests passed, shaped"),
     Reason.UNCLOSED_THOUGHT: ReasonFacts(
         _FLOOR, "a thinking model never closed its thought; no call is made", "allow longer responses"
     ),
@@ -63,6 +67,7 @@ REASONS: dict[Reason, ReasonFacts] = {
         "even shortened to its code block the answer exceeds the limit, or it has no block to keep",
         "limit the response length",
     ),
+    Reason.FAILED_TESTS: ReasonFacts(_FLOOR, "passes fewer of its tests than `hybrid.pass_threshold`"),
     Reason.TIMEOUT: ReasonFacts(
         _ABSTAINED,
         "no reply within `rm.deadline_s`, all attempts included",
@@ -85,6 +90,17 @@ REASONS: dict[Reason, ReasonFacts] = {
         "the server is no reward model, scores two different inputs alike, or no longer gives the known scores",
         "check `rm.urls`; a model frozen on GPUs that train needs SGLang's `enable_weights_cpu_backup: true`",
     ),
+    Reason.NO_TESTS: ReasonFacts(
+        _ABSTAINED,
+        "the sample carries no tests that can be read",
+        "put them into `label` or metadata, or let the model score such samples: `hybrid.rule: gate`",
+    ),
+    Reason.BROKEN_TESTS: ReasonFacts(
+        _ABSTAINED, "the tests themselves do not run, whatever the answer", "mend the data or leave the row out"
+    ),
+    Reason.SANDBOX: ReasonFacts(
+        _ABSTAINED, "the sandbox failed, so nothing is known of the answer", "`coderm doctor` says what it lacks"
+    ),
 }
 
 
@@ -100,6 +116,7 @@ class Verdict(Record):
         tokens: length of the rendered input in tokens; 0 when nothing was rendered.
         shortened: whether the input had to be shortened to fit (`chat.Renderer.fit`).
         valid: whether the answer has a code block that parses; None where nobody looked.
+        passed, tests: tests passed, and tests in all; None where none were run.
     """
 
     score: float | None
@@ -110,6 +127,8 @@ class Verdict(Record):
     tokens: int = Field(default=0, ge=0)
     shortened: bool = False
     valid: bool | None = None
+    passed: int | None = Field(default=None, ge=0)
+    tests: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _score_fits_reason(self) -> "Verdict":

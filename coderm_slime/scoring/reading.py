@@ -5,8 +5,7 @@ All of it is CPU work on text, done off the event loop.
 
 from dataclasses import dataclass
 
-from coderm_slime.chat import Answer, Renderer, Turns, final_answer
-from coderm_slime.pycode import parses
+from coderm_slime.chat import Renderer, Turns, final_answer
 from coderm_slime.records import Reason
 from coderm_slime.settings import Preset, Thinking
 
@@ -55,7 +54,7 @@ def read(response: Response, renderer: Renderer, turns: Turns, preset: Preset) -
     rendered = renderer.fit(response.question, answer.text)
     if rendered is None:
         return Reading(Reason.TOO_LONG)
-    fault = _fault_in_code(answer)
+    fault = answer.fault_in_code()
     if fault is not None and _holds(fault, preset):
         return Reading(fault, valid=False)
     return Reading(None, tuple(rendered.ids), rendered.shortened, fault is None)
@@ -63,9 +62,3 @@ def read(response: Response, renderer: Renderer, turns: Turns, preset: Preset) -
 
 def _holds(floor: Reason, preset: Preset) -> bool:
     return preset == "robust" or floor in _PAPER_FLOORS
-
-
-def _fault_in_code(answer: Answer) -> Reason | None:
-    if answer.code is None or not answer.code.code.strip():
-        return Reason.NO_CODE
-    return None if parses(answer.code.code) else Reason.SYNTAX_ERROR

@@ -18,12 +18,31 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from coderm_slime.errors import CodermError
-from coderm_slime.settings.rm import OnFailure, Preset, RmSettings, Shaping, Thinking
+from coderm_slime.settings.failures import FailureSettings, OnFailure
+from coderm_slime.settings.hybrid import HybridRule, HybridSettings
+from coderm_slime.settings.rm import Preset, RmSettings, Shaping, Thinking
+from coderm_slime.settings.sandbox import SandboxSettings
+from coderm_slime.settings.tests import TestRule, TestsSettings
 
 ENV_PREFIX = "CODERM_"
 CONFIG_VARIABLE = "CODERM_CONFIG"
 
-__all__ = ["OnFailure", "Preset", "RmSettings", "Settings", "SettingsError", "Shaping", "Thinking", "load_settings"]
+__all__ = [
+    "FailureSettings",
+    "HybridRule",
+    "HybridSettings",
+    "OnFailure",
+    "Preset",
+    "RmSettings",
+    "SandboxSettings",
+    "Settings",
+    "SettingsError",
+    "Shaping",
+    "TestRule",
+    "TestsSettings",
+    "Thinking",
+    "load_settings",
+]
 
 
 class SettingsError(CodermError):
@@ -36,6 +55,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rm: RmSettings = RmSettings()
+    tests: TestsSettings = TestsSettings()
+    hybrid: HybridSettings = HybridSettings()
+    sandbox: SandboxSettings = SandboxSettings()
 
 
 def load_settings(

@@ -1,13 +1,14 @@
 """Section `rm`: the served reward model and how its logit becomes a reward."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from coderm_slime.settings.failures import FailureSettings
 
 Thinking = Literal["auto", "always", "never"]
 Shaping = Literal["clip", "softplus", "sigmoid"]
 Preset = Literal["paper", "robust"]
-OnFailure = Literal["auto", "abstain", "raise"]
 
 
 def _split_commas(value: Any) -> Any:
@@ -32,8 +33,8 @@ Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$"), AfterValidator
 Endpoint = Annotated[Literal["/v1/embeddings", "/classify"], BeforeValidator(_no_softmax)]
 
 
-class RmSettings(BaseModel):
-    """How to reach the reward model, read its answer and shape it.
+class RmSettings(FailureSettings):
+    """How to reach the reward model, read its answer and shape it; what `FailureSettings` has besides.
 
     Attributes:
         urls: base addresses of servers or routers, all serving the same checkpoint.
@@ -59,13 +60,9 @@ class RmSettings(BaseModel):
             half a minute of its restart.
         max_in_flight: requests under way at the same time, for each server.
         cache_items: scores kept for inputs that come again; 0 keeps none.
-        on_failure: what a sample that cannot be scored does. `abstain` takes it out of loss and group, which in slime
-            needs `reward.post_process.normalize_groups`; `raise` stops the run; `auto` abstains where that is
-            configured, and in TRL.
-        max_failure_rate: above this part of the last 512 samples (counted from 64) the run stops in any case.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    section: ClassVar[str] = "rm"
 
     urls: Annotated[tuple[Url, ...], BeforeValidator(_split_commas)] = ()
     model_name: str | None = None
@@ -83,8 +80,6 @@ class RmSettings(BaseModel):
     attempts: int = Field(default=10, ge=1)
     max_in_flight: int = Field(default=64, ge=1)
     cache_items: int = Field(default=4096, ge=0)
-    on_failure: OnFailure = "auto"
-    max_failure_rate: float = Field(default=0.05, ge=0, le=1)
 
     @model_validator(mode="after")
     def _pairs_fit(self) -> "RmSettings":

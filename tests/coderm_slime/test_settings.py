@@ -40,7 +40,7 @@ def test_a_settings_file_is_read_where_there_is_no_slime(tmp_path: Path) -> None
     ("tree", "environ", "named"),
     [
         ({"rm": {"url": "http://a"}}, {}, r"coderm\.rm\.url = 'http://a'.*known here: api_key_variable, .*urls"),
-        ({"rn": {}}, {}, r"coderm\.rn.*known here: rm"),
+        ({"rn": {}}, {}, r"coderm\.rn.*known here: .*\brm\b"),
         ({}, {"CODERM_RM__CLIPP": "1"}, r"coderm\.rm\.clipp"),
         ({}, {"CODERM_RMM__CLIP": "1"}, r"coderm\.rmm"),
         ({}, {"CODERM_RM_CLIP": "1"}, r"CODERM_RM_CLIP sets nothing; the setting rm\.clip is CODERM_RM__CLIP"),

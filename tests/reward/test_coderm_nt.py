@@ -160,6 +160,32 @@ def test_with_our_post_process_a_sample_that_cannot_be_scored_is_taken_out(token
     assert (sample.metadata["coderm"]["score"], sample.metadata["coderm"]["reason"]) == (None, "server_error")
 
 
+def test_a_sample_that_is_scored_at_last_comes_back_into_the_loss(tokenizer: str) -> None:
+    sample = Sample(remove_sample=True)
+    sample.metadata["coderm"] = {"score": None, "reason": "timeout"}
+    with fault_server("ok") as url:
+        asyncio.run(reward(args_for(url, tokenizer), sample))
+    assert not sample.remove_sample
+    others = Sample(remove_sample=True)  # taken out by somebody else
+    with fault_server("ok") as url:
+        asyncio.run(reward(args_for(url, tokenizer), others))
+    assert others.remove_sample
+
+
+@pytest.mark.parametrize("response", [None, ["text"]])
+def test_a_response_that_is_no_text_is_a_clear_error(tokenizer: str, response: object) -> None:
+    with fault_server("ok") as url, pytest.raises(RewardUnavailable, match="not the policy's text"):
+        asyncio.run(reward(args_for(url, tokenizer), Sample(response=response)))
+
+
+@pytest.mark.parametrize("routers", [None, {"reward": None}, ["http://127.0.0.1:1"]])
+def test_routers_of_another_form_are_a_clear_error(tokenizer: str, routers: object) -> None:
+    args = args_for("http://127.0.0.1:1", tokenizer, model_name="reward", urls=[])
+    args.sglang_model_routers = routers
+    with pytest.raises(SettingsError, match=r"router|model_name"):
+        asyncio.run(reward(args, Sample()))
+
+
 def test_abstaining_without_our_post_process_is_refused_at_once(tokenizer: str) -> None:
     with fault_server("ok") as url, pytest.raises(SettingsError, match="custom-reward-post-process-path"):
         asyncio.run(reward(args_for(url, tokenizer, on_failure="abstain"), Sample()))
