@@ -14,7 +14,7 @@ import pytest
 from coderm_slime import __version__
 from coderm_slime.cli import doctor
 from helpers import tiny
-from helpers.processes import ROOT, coderm, fault_server
+from helpers.processes import ROOT, coderm, fault_server, path_without
 
 
 @pytest.fixture(scope="module")
@@ -227,4 +227,15 @@ def test_a_user_error_is_one_clear_line_and_exit_code_1(
     result = coderm(*(argument.format(**places) for argument in arguments))
     assert result.returncode == 1
     assert named in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [("prepare", "{model}", "{out}"), ("serve", "--model", "{model}", "--port", "0")])
+def test_what_needs_torch_says_so_where_there_is_none(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "model").mkdir()
+    places = {"model": tmp_path / "model", "out": tmp_path / "out"}
+    hidden = path_without(tmp_path / "hidden", "torch")
+    result = coderm(*(part.format(**places) for part in command), PYTHONPATH=hidden)
+    assert result.returncode == 1
+    assert f"coderm {command[0]} needs the extra 'serve' (torch" in result.stderr
     assert "Traceback" not in result.stderr
