@@ -132,6 +132,71 @@ def test_score_leaves_out_what_it_could_not_score_and_says_so(tmp_path: Path, to
     assert out.read_text() == ""
 
 
+def write_answer_files(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "problem.md").write_text("Add two numbers.")
+    (folder / "a.py").write_bytes(b"\xef\xbb\xbfdef add(a, b):\r\n    return a + b\r\n")
+    (folder / "b.md").write_text("Here it is:\n```python\ndef add(a, b):\n    return b + a\n```\n")
+    (folder / "c.txt").write_text("I do not know.")
+    (folder / "notes.rst").write_text("no answer")
+    return folder
+
+
+def test_score_takes_programs_and_responses_as_files_and_folders(tmp_path: Path, tokenizer: Path) -> None:
+    folder = write_answer_files(tmp_path / "answers")
+    single = tmp_path / "d.py"
+    single.write_text("def add(a, b):\n    return a - b\n")
+    out = tmp_path / "verdicts.jsonl"
+    with fault_server("ok") as url:
+        options = ("-o", out, "--url", url, "--model-path", tokenizer, "--problem", folder / "problem.md")
+        first = coderm("score", folder, single, *options)
+        assert first.returncode == 0, first.stderr
+        (folder / "e.py").write_bytes(b"x = '\xff'")
+        second = coderm("score", folder, single, *options)
+    verdicts = {row["id"]: row["verdict"] for row in map(json.loads, out.read_text().splitlines())}
+    reasons = {id_: verdict["reason"] for id_, verdict in verdicts.items()}
+    assert reasons == {"a.py": "scored", "b.md": "scored", "c.txt": "no_code", "d.py": "scored"}
+    assert second.returncode == 1
+    assert f"{folder / 'e.py'} is no UTF-8 text" in second.stderr
+    assert "nothing to do; 4 were done before; 1 bad rows" in second.stderr
+
+
+def test_a_program_is_scored_alike_as_a_file_and_as_a_row(tmp_path: Path, tokenizer: Path) -> None:
+    folder, row = write_answer_files(tmp_path / "answers"), tmp_path / "row.jsonl"
+    program = "def add(a, b):\n    return a + b\n"
+    row.write_text(json.dumps({"id": "a.py", "problem": "Add two numbers.", "program": program}))
+    out = tmp_path / "verdicts.jsonl"
+    with fault_server("ok") as url:
+        options = ("-o", out, "--url", url, "--model-path", tokenizer)
+        coderm("score", folder / "a.py", "--problem", folder / "problem.md", *options)
+        again = coderm("score", row, *options)  # another input would be refused
+    assert (again.returncode, "nothing to do; 1 were done before" in again.stderr) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("{in}/a.py",), "a.py does not say what is asked: name the file that does by --problem FILE"),
+        (("{in}/a.py", "rows.jsonl", "--problem", "{in}/problem.md"), "rows.jsonl is no folder and no .py, .md, .txt"),
+        (("rows.jsonl", "--problem", "{in}/problem.md"), "rows of rows.jsonl bring their own"),
+        (("{in}/problem.md", "--problem", "{in}/problem.md"), "no .py, .md, .txt file beside the problem"),
+        (("{in}/a.py", "--problem", "{in}/empty.txt"), "empty.txt is empty"),
+        (("{in}/a.py", "--problem", "{in}/nowhere.txt"), "nowhere.txt"),
+        (("{in}/nowhere.py", "--problem", "{in}/problem.md"), "nowhere.py"),
+        (("{in}", "{in}/a.py", "--problem", "{in}/problem.md"), "the first is 'a.py'"),
+        (("{in}", "--problem", "{in}/problem.md", "-o", "{in}/c.txt"), "--out names the answers' own file"),
+    ],
+)
+def test_score_refuses_files_that_do_not_go_together(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    folder = write_answer_files(tmp_path / "answers")
+    (folder / "empty.txt").write_text(" \n")
+    given = [argument.format(**{"in": folder}) for argument in arguments]
+    result = coderm("score", "-o", tmp_path / "out.jsonl", "--url", "http://127.0.0.1:1", *given)
+    assert (result.returncode, said in result.stderr) == (1, True), result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out.jsonl").exists()
+
+
 def test_score_refuses_an_output_that_belongs_to_other_answers(tmp_path: Path, tokenizer: Path) -> None:
     answers, out = write_answers(tmp_path / "answers.jsonl", 2), tmp_path / "verdicts.jsonl"
     with fault_server("ok") as url:
