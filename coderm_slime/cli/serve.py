@@ -39,7 +39,10 @@ def serve(
     """
     if engine == "sglang":
         from coderm_slime.scoring.sglang import become_sglang
+        from coderm_slime.scoring.weights import is_reward_model
 
+        if is_reward_model(model):
+            _check_card(model)
         become_sglang(model, host, port, dtype, context.args)
     if context.args:
         raise typer.BadParameter(f"{' '.join(context.args)} is for --engine sglang only")
@@ -66,8 +69,21 @@ def _application(model: Path, dtype: str) -> "FastAPI":
     if architecture_of(model).endswith("ForCausalLM"):
         language = LanguageEngine(model, dtype)
         return language_app(language, Served(str(model), True, language.architectures, language.max_tokens))
+    _check_card(model)
     reward = RewardEngine(model, dtype)
     return reward_app(reward, Served(str(model), False, reward.architectures, reward.max_tokens))
+
+
+def _check_card(model: Path) -> None:
+    """Refuse a reward model that would be rendered for otherwise than its card says; warn where there is no card."""
+    from coderm_slime.scoring.probe import CARD_FILE, card_fits
+
+    if not card_fits(str(model)):
+        typer.echo(
+            f"warning: {model} holds no {CARD_FILE}, so nothing tells whether its tokenizer, template and scores are "
+            "those it was trained with; `coderm prepare` writes one",
+            err=True,
+        )
 
 
 def _extra_missing(error: ImportError) -> CodermError:

@@ -6,7 +6,7 @@ stands beside. Knows nothing of where scores come from: it reads no file and ask
 
 from coderm_slime.metrics.arrays import MetricError
 from coderm_slime.metrics.bootstrap import Interval, bootstrap_interval
-from coderm_slime.metrics.floors import FloorScores, length_scores, ngram_pair_floor
+from coderm_slime.metrics.floors import FloorScores, length_scores, ngram_pair_floor, require_scikit_learn
 from coderm_slime.metrics.pairs import PairReport, macro, pair_accuracy, pair_outcomes, pair_report
 from coderm_slime.metrics.ranks import auc, spearman
 
@@ -23,5 +23,6 @@ __all__ = [
     "pair_accuracy",
     "pair_outcomes",
     "pair_report",
+    "require_scikit_learn",
     "spearman",
 ]

@@ -8,6 +8,7 @@ An accuracy says something about a reward model only beside the floors of the sa
   ones it is the highest of the three, since an edit looks odd to a language model.
 """
 
+import importlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,19 @@ def length_scores(texts: Sequence[str]) -> list[float]:
     return [float(len(text)) for text in texts]
 
 
+def require_scikit_learn() -> None:
+    """Make sure, before long work, that `ngram_pair_floor` can be computed after it.
+
+    Raises:
+        CodermError: scikit-learn is missing.
+    """
+    try:
+        for module in ("feature_extraction.text", "linear_model", "model_selection"):
+            importlib.import_module(f"sklearn.{module}")
+    except ImportError as error:
+        raise CodermError(f"the n-gram floor needs the extra 'eval' (scikit-learn): {error}") from error
+
+
 def ngram_pair_floor(
     chosen: Sequence[str], rejected: Sequence[str], groups: Sequence[Hashable], *, folds: int = 5
 ) -> FloorScores:
@@ -54,13 +68,12 @@ def ngram_pair_floor(
         CodermError: scikit-learn is missing.
     """
     same_length(chosen=chosen, rejected=rejected, groups=groups)
-    try:
-        from scipy.sparse import vstack
-        from sklearn.feature_extraction.text import CountVectorizer
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.model_selection import GroupKFold
-    except ImportError as error:
-        raise CodermError(f"the n-gram floor needs the extra 'eval' (scikit-learn): {error}") from error
+    require_scikit_learn()
+    from scipy.sparse import vstack
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GroupKFold
+
     problems = group_index(groups)
     folds = min(folds, len(set(groups)))
     if folds < 2:

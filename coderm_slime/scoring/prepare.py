@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from coderm_slime.chat import Renderer, Template, load_tokenizer
 from coderm_slime.scoring.probe import CARD_FILE, Card, ProbeItem, probe_inputs
 from coderm_slime.scoring.weights import (
@@ -113,7 +115,6 @@ def _copy(origin: Path, draft: Path) -> None:
 
 
 def _write_zero_bias(draft: Path, head_file: Path) -> None:
-    import torch
     from safetensors import safe_open
     from safetensors.torch import save_file
 
@@ -145,7 +146,6 @@ def _tolerance(draft: Path, probe: tuple[ProbeItem, ...]) -> float:
 
 
 def _hugging_face_logits(draft: Path, inputs: list[list[int]], dtype: str) -> list[float]:
-    import torch
     from transformers import AutoModelForSequenceClassification
 
     model: Any = AutoModelForSequenceClassification.from_pretrained(draft, dtype=getattr(torch, dtype)).eval()

@@ -88,6 +88,19 @@ def read_card(model_path: str) -> Card | None:
         raise ProbeError(f"{path} cannot be read, run `coderm prepare` again: {error}") from error
 
 
+def card_fits(model_path: str) -> bool:
+    """Whether a checkpoint has a card, which is then known to belong to its tokenizer, template and limit.
+
+    Raises:
+        ProbeError: the card is damaged, or belongs to others.
+        RenderError: the tokenizer or template cannot be used.
+    """
+    card = read_card(model_path)
+    if card is not None:
+        probe_for(Renderer.load(model_path, card.max_tokens), card)
+    return card is not None
+
+
 def probe_for(renderer: Renderer, card: Card | None) -> "Probe":
     """The two known inputs of a checkpoint: those of its card that lie farthest apart, else two without scores yet.
 

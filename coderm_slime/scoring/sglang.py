@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from coderm_slime.errors import CodermError
-from coderm_slime.scoring.weights import architecture_in, needs_zero_bias, read_config
+from coderm_slime.scoring.weights import is_reward_model, needs_zero_bias
 
 
 def become_sglang(model: Path, host: str, port: int, dtype: str, more: Sequence[str]) -> NoReturn:
@@ -31,7 +31,7 @@ def sglang_command(model: Path, host: str, port: int, dtype: str, more: Sequence
     """
     if port == 0:
         raise CodermError("--engine sglang needs a --port of its own; SGLang takes no 0")
-    reward = architecture_in(read_config(model)).endswith("ForSequenceClassification")
+    reward = is_reward_model(model)
     if reward and needs_zero_bias(model):
         raise CodermError(
             f"SGLang would add a random bias to the scores of {model}: write a copy with a zero one by "

@@ -38,6 +38,15 @@ def architecture_in(config: dict[str, Any]) -> str:
     return str(names[0])
 
 
+def is_reward_model(folder: Path) -> bool:
+    """Whether the folder's model scores, instead of writing text.
+
+    Raises:
+        CheckpointError: there is no config.json that can be read.
+    """
+    return architecture_in(read_config(folder)).endswith("ForSequenceClassification")
+
+
 def tensors_in(folder: Path) -> dict[str, str]:
     """The file of every tensor, by name. Each file's header is read, so a file cut in half is found out.
 

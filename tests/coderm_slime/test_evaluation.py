@@ -11,7 +11,7 @@ from coderm_slime.evaluation.pairs import PairScores, candidates_of, code_of, ev
 from coderm_slime.metrics import MetricError
 from coderm_slime.records import PairExample, Reason, ScoredCandidate, Verdict
 from helpers import tiny
-from helpers.processes import coderm
+from helpers.processes import coderm, path_without
 
 RIGHT, WRONG = "def add(a, b):\n    return a + b\n", "def add(a, b):\n    return a - b + 0 * a\n"
 
@@ -101,14 +101,42 @@ def test_eval_pairs_serves_a_folder_scores_both_sides_and_says_all_in_json(tmp_p
     assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == 12
 
 
+@pytest.mark.eval
 def test_eval_pairs_against_a_server_that_is_not_there_scores_nothing_and_says_so(tmp_path: Path) -> None:
-    tiny.tokenizer().save_pretrained(tmp_path / "tokenizer")
-    (tmp_path / "pairs.jsonl").write_text("".join(pair(number).model_dump_json() + "\n" for number in range(5)))
-    url = "http://127.0.0.1:1"
-    command = ["eval", "pairs", url, tmp_path / "pairs.jsonl", "--model-path", tmp_path / "tokenizer", "--json"]
-    result = coderm(*command, CODERM_RM__ATTEMPTS="2")
+    result = coderm(*write_pairs_for_dead_server(tmp_path), "--json", CODERM_RM__ATTEMPTS="2")
     assert (result.returncode, result.stdout) == (1, "")
     assert "not one of the first 8 answers" in result.stderr
+
+
+def write_pairs_for_dead_server(folder: Path) -> list[object]:
+    tiny.tokenizer().save_pretrained(folder / "tokenizer")
+    (folder / "pairs.jsonl").write_text("".join(pair(number).model_dump_json() + "\n" for number in range(5)))
+    return ["eval", "pairs", "http://127.0.0.1:1", folder / "pairs.jsonl", "--model-path", folder / "tokenizer"]
+
+
+def test_eval_pairs_misses_scikit_learn_before_it_scores(tmp_path: Path) -> None:
+    hidden = path_without(tmp_path / "hidden", "sklearn")
+    result = coderm(*write_pairs_for_dead_server(tmp_path), CODERM_RM__ATTEMPTS="1", PYTHONPATH=hidden)
+    assert (result.returncode, "extra 'eval' (scikit-learn)" in result.stderr) == (1, True)
+    assert "unreachable" not in result.stderr
+
+
+@pytest.mark.torch
+@pytest.mark.eval
+def test_eval_pairs_tries_the_model_of_the_likelihood_floor_before_it_scores(tmp_path: Path) -> None:
+    command = [*write_pairs_for_dead_server(tmp_path), "--likelihood"]
+    half = tiny.language_model(tmp_path / "half")
+    (half / "model.safetensors").unlink()
+    hidden = path_without(tmp_path / "hidden", "uvicorn")
+    for folder, said, path in (
+        (tmp_path / "none", "none holds no readable config.json", ""),
+        (tiny.reward_model(tmp_path / "rm", "llama"), "is a LlamaForSequenceClassification", ""),
+        (half, "half did not start", ""),
+        (tiny.language_model(tmp_path / "whole"), "needs the extra 'serve'", hidden),
+    ):
+        result = coderm(*command, folder, CODERM_RM__ATTEMPTS="1", PYTHONPATH=path)
+        assert (result.returncode, said in result.stderr) == (1, True), result.stderr
+        assert "unreachable" not in result.stderr
 
 
 def test_eval_pairs_names_a_file_without_pairs(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from coderm_slime.scoring.sglang import sglang_command
 from coderm_slime.scoring.weights import CheckpointError, needs_zero_bias, tensors_in
 from coderm_slime.settings import RmSettings
 from helpers import tiny
-from helpers.processes import coderm_serve
+from helpers.processes import coderm, coderm_serve, free_port, server_process
 
 pytestmark = pytest.mark.torch
 MAX_TOKENS = 384
@@ -116,6 +117,29 @@ def test_a_tokenizer_changed_since_is_refused(prepared, tmp_path) -> None:
     (folder / "coderm_rm.json").write_text("{")
     with pytest.raises(ProbeError, match="prepare"):
         read_card(str(folder))
+
+
+@pytest.mark.parametrize("engine", ["standin", "sglang"])
+def test_a_checkpoint_that_its_card_does_not_fit_is_not_served(source, prepared, tmp_path, engine) -> None:
+    bare = tmp_path / "template-not-compiled"
+    shutil.copytree(source, bare)
+    card = json.loads((prepared / "coderm_rm.json").read_text())
+    for content, said in (
+        (json.dumps(card | {"fingerprint": "0" * 16}), "made for fingerprint 0000"),
+        (json.dumps(card | {"max_tokens": MAX_TOKENS + 1}), f"made for fingerprint {card['fingerprint']}"),
+        ("{", "coderm_rm.json cannot be read, run `coderm prepare` again"),
+    ):
+        (bare / "coderm_rm.json").write_text(content)
+        result = coderm("serve", "--engine", engine, "--model", bare, "--port", free_port())
+        assert (result.returncode, said in result.stderr) == (1, True), result.stderr
+        assert "serving" not in result.stdout
+
+
+def test_a_checkpoint_without_a_card_is_served_with_a_warning_and_one_with_its_own_without(source, prepared) -> None:
+    for folder, warned in ((source, True), (prepared, False)):
+        command = [sys.executable, "-m", "coderm_slime", "serve", "--model", str(folder), "--port", "0"]
+        with server_process(command, r"(warning: .*`coderm prepare` writes one|serving)") as (first, _):
+            assert first.startswith("warning") is warned
 
 
 def cut_in_half(folder: Path) -> None:

@@ -24,6 +24,14 @@ def coderm(*arguments: object, cwd: Path = ROOT, **environment: str) -> subproce
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=250, check=False)
 
 
+def path_without(folder: Path, *modules: str) -> str:
+    """A PYTHONPATH under which a child process finds none of `modules`, whatever is installed."""
+    hide = "".join(f"sys.modules[{module!r}] = None\n" for module in modules)
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(f"import sys\n{hide}")
+    return str(folder)
+
+
 @contextmanager
 def fault_server(mode: str) -> Iterator[str]:
     """The URL of a misbehaving server, see fault_server.py for its modes."""
