@@ -172,7 +172,7 @@ class Renderer:
 
 
 def load_tokenizer(model_path: str) -> Any:
-    """The Hugging Face tokenizer in a local folder.
+    """The Hugging Face tokenizer in a local folder; nothing is downloaded.
 
     Raises:
         RenderError: there is none.
@@ -182,4 +182,6 @@ def load_tokenizer(model_path: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(model_path, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise RenderError(f"no tokenizer can be loaded from {model_path!r}: {error}") from error
+        # transformers speaks of its hub where there is no such folder
+        why = error if Path(model_path).is_dir() else "it is no folder here; name a local folder with the tokenizer"
+        raise RenderError(f"no tokenizer can be loaded from {model_path!r}: {why}") from error

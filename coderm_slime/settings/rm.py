@@ -50,7 +50,8 @@ class RmSettings(BaseModel):
         shaping: from logit to reward: `clip` (the paper), `softplus` or `sigmoid` of the clipped logit.
         clip: logits are clipped to [-clip, clip], in which the reward lies, too (paper: 4).
         thinking: whether a closed thought must come before the answer: `always`, `never`, or `auto`, which demands one
-            where the prompt ends by opening a thought, or the response begins by opening or ever closes one.
+            where the prompt ends or the response begins by opening a thought, and also takes off what comes before a
+            `</think>` that stands outside the response's closed code blocks.
         max_tokens: longest rendered input, in tokens; by default the checkpoint's own, 2,048 (the paper's) where
             `coderm prepare` wrote none.
         deadline_s: seconds for one answer's score, all attempts and waiting included.

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
@@ -18,12 +19,14 @@ from coderm_slime.chat import (
     as_response,
     final_answer,
     last_user_turn,
+    load_tokenizer,
 )
 from coderm_slime.records import Reason
 from coderm_slime.smollm2 import write_tokenizer
 from helpers import tiny
 
 CODE = "def f():\n    return 1"
+QUOTES_A_CLOSE = "```python\nprint('</think>')\n```"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,14 @@ CODE = "def f():\n    return 1"
         ("no tag, cut off", "auto", "…<|im_start|>assistant\n<think>\n", Reason.UNCLOSED_THOUGHT),
         ("no tag", "always", None, Reason.UNCLOSED_THOUGHT),
         ("about </think> tags", "never", None, "about </think> tags"),
+        ("about </think> tags", "auto", None, " tags"),
+        (QUOTES_A_CLOSE, "auto", None, QUOTES_A_CLOSE),
+        (f"hm\n</think>\n{QUOTES_A_CLOSE}", "auto", None, QUOTES_A_CLOSE),
+        (f"{QUOTES_A_CLOSE}\n</think>\nlast", "auto", None, "last"),
+        ("```python\nprint('</think>", "auto", None, Reason.EMPTY_ANSWER),
+        (f"<think>{QUOTES_A_CLOSE}", "auto", None, "')\n```"),
+        (QUOTES_A_CLOSE, "auto", "…<think>\n", "')\n```"),
+        (QUOTES_A_CLOSE, "always", None, "')\n```"),
         ("a mention of <think> in prose", "auto", None, "a mention of <think> in prose"),
         ("answer<|im_end|>", "auto", None, "answer"),
         ("answer<|im_end|>\n<|end|><|im_end|>\n", "auto", None, "answer"),
@@ -77,6 +88,7 @@ USER = {"role": "user", "content": " ask "}
     [
         ([USER], None),
         ([USER], {}),
+        ([USER], {"messages": None}),
         ("templated", {"messages": [{"role": "system", "content": "s"}, USER]}),
         ("x", {"messages": [{"role": "user", "content": "old"}, {"role": "assistant", "content": "a"}, USER]}),
         ([{"role": "user", "content": [{"type": "text", "text": "as"}, {"type": "text", "text": "k"}]}], None),
@@ -96,7 +108,14 @@ def test_the_question_is_the_last_user_turn(prompt: object, metadata: dict | Non
         ([{"role": "user", "content": "  "}], None, "empty"),
         ([{"role": "user", "content": [{"type": "image_url"}]}], None, "neither text"),
         ([{"role": "user", "content": None}], None, "neither text"),
-        ("x", {"messages": "text"}, "carries no messages"),
+        ("x", {"messages": None}, "carries no messages"),
+        (
+            None,
+            {"messages": '[{"role": "user", "content": "ask"}]'},
+            r'metadata\["messages"\] is a str and not a list',
+        ),
+        ([USER], {"messages": np.array([USER])}, r'metadata\["messages"\] is a ndarray and not a list'),
+        ([USER], {"messages": b"[]"}, "is a bytes and not a list"),
     ],
 )
 def test_a_question_that_is_not_shown_is_an_error_and_never_empty(prompt, metadata, named) -> None:
@@ -200,6 +219,10 @@ def test_a_missing_or_slow_tokenizer_is_a_clear_error(tmp_path: Path) -> None:
         Renderer.load("Rishubi/CodeRM-NT", 2048)  # a hub id: nothing is downloaded unasked
     with pytest.raises(RenderError, match="no tokenizer can be loaded"):
         Renderer.load(str(tmp_path), 2048)
+    for missing in ("Rishubi/CodeRM-NT", "/no/such/folder", "not a/hub id!"):
+        with pytest.raises(RenderError, match=r"no tokenizer.* name a local folder") as caught:
+            load_tokenizer(missing)
+        assert "huggingface.co" not in str(caught.value)
     with pytest.raises(RenderError, match="no fast tokenizer"):
         Renderer.of(object(), 2048)
 
@@ -306,7 +329,8 @@ TALKS = [
 def test_the_question_is_read_from_a_templated_prompt_by_the_policys_own_marks(policy, talk: list[dict]) -> None:
     tokenizer, _ = policy
     prompt = tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
-    assert last_user_turn(prompt, {}, Turns.learn(tokenizer)) == "ask"
+    for metadata in ({}, {"messages": None}):
+        assert last_user_turn(prompt, metadata, Turns.learn(tokenizer)) == "ask"
 
 
 def test_a_prompt_in_another_format_is_an_error_and_never_an_empty_question(policy) -> None:
