@@ -78,6 +78,7 @@ def test_a_program_that_quotes_a_fence_gets_a_longer_one() -> None:
 def test_a_response_with_its_own_fence_is_left_alone() -> None:
     response = f"Here:\n\n```python\n{CODE}\n```\nDone."
     assert as_response(response) == response
+    assert as_response(f"\ufeff```python\n{CODE}\n```") == f"\ufeff```python\n{CODE}\n```"
 
 
 USER = {"role": "user", "content": " ask "}

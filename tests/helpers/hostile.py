@@ -105,7 +105,7 @@ THOUGHTS = [
     Case(
         "thought-closes-in-masses-in-code",
         "linear time",
-        code('m = "</think>"') + f"\n{BLOCK}" * 2000,
+        code('m = "</think>"\n' * 9) * 9000 + f"\n{BLOCK}",
         kept=BLOCK,
         shortened=True,
     ),
@@ -151,7 +151,7 @@ CHARACTERS = [
     Case("nul", "ends a C string", f"a\0b\n{BLOCK}"),
     Case("nul-in-code", "ast refuses it", code("x = 1\0"), EITHER),
     Case("control-characters", "all of them", "".join(map(chr, range(1, 33))) + f".\x7f\x80\x9f\n{BLOCK}"),
-    Case("bom", "hides the fence", f"\ufeff{BLOCK}", (NO_CODE,)),
+    Case("bom", "some editors' first character", f"\ufeff{BLOCK}"),
     Case("bom-in-code", "no Python within a text", code("\ufeffx = 1"), EITHER),
     Case("right-to-left", "Trojan source", code("x = 1  # \u202e } \u2066 if admin")),
     Case("zero-width-in-code", "no identifier", code("a\u200bb = 1"), (SYNTAX,)),
