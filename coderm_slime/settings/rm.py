@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from coderm_slime.access import Url
 
 Thinking = Literal["auto", "always", "never"]
 Shaping = Literal["clip", "softplus", "sigmoid"]
@@ -15,20 +17,12 @@ def _split_commas(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _base_address(url: str) -> str:
-    url = url.rstrip("/")
-    if url.endswith(("/v1", "/v1/embeddings", "/classify")):
-        raise ValueError("give the server's base address, without a path such as /v1; rm.endpoint names the path")
-    return url
-
-
 def _no_softmax(endpoint: Any) -> Any:
     if endpoint == "/v1/classify":
         raise ValueError("this endpoint soft-maxes, which makes every single-label score 1.0; use /v1/embeddings")
     return endpoint
 
 
-Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$"), AfterValidator(_base_address)]
 Endpoint = Annotated[Literal["/v1/embeddings", "/classify"], BeforeValidator(_no_softmax)]
 
 
@@ -86,6 +80,13 @@ class RmSettings(BaseModel):
     cache_items: int = Field(default=4096, ge=0)
     on_failure: OnFailure = "auto"
     max_failure_rate: float = Field(default=0.05, ge=0, le=1)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_boolean(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # it would count as 1 or 0
+            raise ValueError("true and false mean nothing here; in YAML, yes, no, on and off are booleans, too")
+        return value
 
     @model_validator(mode="after")
     def _pairs_fit(self) -> "RmSettings":
