@@ -6,7 +6,7 @@ from coderm_slime.pycode import parses
 
 _BACKTICKS = re.compile(r"^[ \t]*(`{3,})", re.MULTILINE)
 # Markdown's own rule: a block may be indented by three blanks at most. A fence inside a docstring stands deeper.
-_FENCE = re.compile(r"^ {0,3}`{3,}", re.MULTILINE)
+_FENCE = re.compile(r"^\ufeff? {0,3}`{3,}", re.MULTILINE)
 
 
 def as_response(program: str) -> str:

@@ -11,15 +11,22 @@ def last_user_turn(prompt: object, metadata: Mapping[str, Any] | None = None, tu
 
     slime's `--apply-chat-template` turns the prompt into a string and drops the messages. The surest way is a data row
     that keeps them in its metadata. Templated text is read by `turns`, the policy's own marks; without them, or where
-    they do not fit, it is an error: an empty or wrong question would be scored without anyone noticing.
+    they do not fit, it is an error: an empty or wrong question would be scored without anyone noticing. Messages that
+    are None are no messages; in any other form than a list they are an error, too.
 
     Raises:
         QuestionError: no messages, no user turn with text in them, or a text that `turns` does not fit.
     """
-    messages = (metadata or {}).get("messages", prompt)
-    if isinstance(messages, str) and messages is prompt and turns is not None:
-        return turns.question_in(messages)
-    if isinstance(messages, str) or not isinstance(messages, Sequence):
+    kept = (metadata or {}).get("messages")
+    if kept is None and isinstance(prompt, str) and turns is not None:
+        return turns.question_in(prompt)
+    messages = prompt if kept is None else kept
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+        if kept is not None:
+            raise QuestionError(
+                f'metadata["messages"] is a {type(kept).__name__} and not a list: keep the chat messages there as '
+                "a list of objects with role and content, or leave the key out"
+            )
         raise QuestionError(
             f"the sample carries no messages (its prompt is a {type(prompt).__name__}) and the policy's chat template "
             "is not known. Keep each data row's chat messages under the key 'messages' of its metadata column (slime: "

@@ -12,6 +12,7 @@ An input above the limit is shortened by one rule, `fit`, and never cut in the m
 which the model reads its score, always stays.
 """
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,15 +172,22 @@ class Renderer:
             )
 
 
+# transformers imports its parts as they are asked for, which two threads at once can see half done.
+_loading = threading.Lock()
+
+
 def load_tokenizer(model_path: str) -> Any:
-    """The Hugging Face tokenizer in a local folder.
+    """The Hugging Face tokenizer in a local folder; nothing is downloaded.
 
     Raises:
         RenderError: there is none.
     """
-    from transformers import AutoTokenizer  # 1 s of import
-
     try:
-        return AutoTokenizer.from_pretrained(model_path, local_files_only=True)
+        with _loading:
+            from transformers import AutoTokenizer  # 1 s of import
+
+            return AutoTokenizer.from_pretrained(model_path, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise RenderError(f"no tokenizer can be loaded from {model_path!r}: {error}") from error
+        # transformers speaks of its hub where there is no such folder
+        why = error if Path(model_path).is_dir() else "it is no folder here; name a local folder with the tokenizer"
+        raise RenderError(f"no tokenizer can be loaded from {model_path!r}: {why}") from error

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from coderm_slime.access import Url, fits_a_header
 from coderm_slime.errors import CodermError
 
 CHAT_PATH = "/v1/chat/completions"
@@ -24,14 +25,6 @@ class EndpointError(CodermError):
     """An endpoint's key is missing or cannot be sent, or a pool has no endpoint."""
 
 
-def _base_address(url: str) -> str:
-    url = url.rstrip("/")
-    if url.endswith(("/v1", "/completions")):
-        raise ValueError(f"give the server's base address, without a path such as /v1; {CHAT_PATH} is added to it")
-    return url
-
-
-Url = Annotated[str, Field(pattern=r"^https?://[^/\s@?#]+(/[^\s?#]*)?$"), AfterValidator(_base_address)]
 Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -89,7 +82,7 @@ class LlmEndpoint(BaseModel):
                 f"endpoint {self.url}: api_key_variable must name an environment variable in capital letters that "
                 f"holds the key, and {named} is not set or empty; set it, or drop api_key_variable"
             )
-        if not (key.isascii() and key.isprintable()):
+        if not fits_a_header(key):
             raise EndpointError(f"endpoint {self.url}: the key in {named} has characters that no HTTP header carries")
         return key
 

@@ -1,11 +1,15 @@
-"""Fenced code blocks in an answer, found line by line as Markdown does; a fence may be indented by blanks or tabs."""
+"""Fenced code blocks in an answer, found line by line as Markdown does; a fence may be indented by blanks or tabs.
+
+A byte order mark before the first line is passed over. Not here: fences within a quote, whose lines begin with `>`.
+"""
 
 import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-PYTHON_TAGS = frozenset({"python", "py", "python3"})
+_PYTHON_TAG = re.compile(r"py(thon)?(3(\.\d+)*)?")
+_BYTE_ORDER_MARK = "\ufeff"
 
 # Each part ends where the next cannot go on, so that no line is tried in more than one way: answers are untrusted, and
 # a pattern that goes back over "~~~~…`" takes 6 s for 2,000 characters and eight times as long for twice as many.
@@ -39,7 +43,7 @@ def blocks(text: str) -> list[CodeBlock]:
     opening: re.Match[str] | None = None
     inside = 0
     for start, line in _lines(text):
-        bare = line.rstrip("\r\n")
+        bare = line.rstrip("\r\n") if start else line.rstrip("\r\n").removeprefix(_BYTE_ORDER_MARK)
         if opening is None:
             opening, inside = _OPENS.fullmatch(bare), start + len(line)
         elif _closes(bare, opening):
@@ -53,7 +57,7 @@ def blocks(text: str) -> list[CodeBlock]:
 def answer_code(text: str) -> CodeBlock | None:
     """The block that is the answer's program: the last one tagged as Python, else the last one without a tag."""
     found = blocks(text)
-    python = [block for block in found if block.tag in PYTHON_TAGS]
+    python = [block for block in found if _PYTHON_TAG.fullmatch(block.tag)]
     untagged = [block for block in found if not block.tag]
     return next(reversed(python or untagged), None)
 

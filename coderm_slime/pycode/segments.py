@@ -11,7 +11,7 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coderm_slime.pycode.source import SourceError, tokens_of, tree_of
+from coderm_slime.pycode.source import SourceError, tokens_of, tree_of, with_line_feeds
 
 _NO_LINE_STARTS_WITH = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
@@ -67,7 +67,7 @@ def _cut_where_indent_falls(lines: list[_Line]) -> list[list[_Line]]:
 
 def _logical_lines(code: str) -> Iterator[_Line]:
     offsets = [0]
-    for physical in code.split("\n"):
+    for physical in with_line_feeds(code).split("\n"):
         offsets.append(offsets[-1] + len(physical) + 1)
     start, first = 0, None
     for token in tokens_of(code):

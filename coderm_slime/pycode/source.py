@@ -2,6 +2,7 @@
 
 import ast
 import io
+import re
 import threading
 import tokenize
 import warnings
@@ -11,6 +12,7 @@ from coderm_slime.errors import CodermError
 
 # `catch_warnings` swaps filters of the whole process: two threads in it at once would leave warnings off for good.
 _one_at_a_time = threading.Lock()
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 
 
 class SourceError(CodermError):
@@ -53,9 +55,12 @@ def entry_points(code: str) -> list[str]:
 def without_comments(code: str) -> str:
     """`code` without its comments; a line that held nothing else goes. A `#` inside a string is no comment.
 
+    Carriage returns that end a line by themselves come back as line feeds.
+
     Raises:
         SourceError: the text cannot be cut into tokens.
     """
+    code = with_line_feeds(code)
     lines = code.split("\n")
     emptied = set()
     for token in reversed(list(tokens_of(code))):
@@ -68,13 +73,18 @@ def without_comments(code: str) -> str:
     return "\n".join(line for row, line in enumerate(lines) if row not in emptied)
 
 
+def with_line_feeds(code: str) -> str:
+    """`code` with a line feed for every lone carriage return, which ends a line for Python too; offsets stay."""
+    return _LONE_RETURN.sub("\n", code)
+
+
 def tokens_of(code: str) -> Iterator[tokenize.TokenInfo]:
-    """The tokens of `code`, with `tokenize`'s several errors as one.
+    """The tokens of `code`, its lines counted as in `with_line_feeds`, with `tokenize`'s several errors as one.
 
     Raises:
         SourceError: the text cannot be cut into tokens.
     """
     try:
-        yield from tokenize.generate_tokens(io.StringIO(code).readline)
+        yield from tokenize.generate_tokens(io.StringIO(with_line_feeds(code)).readline)
     except (tokenize.TokenError, SyntaxError, ValueError, RecursionError) as error:
         raise SourceError(f"no Python: {error}") from error

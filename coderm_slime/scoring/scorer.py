@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from coderm_slime.access import fits_a_header
 from coderm_slime.chat import Renderer, Turns, learn_turns
 from coderm_slime.http import HttpClient, HttpError, Server
 from coderm_slime.records import Outcome, Reason, Verdict
@@ -42,7 +43,7 @@ class Scorer:
         self.turns = turns or renderer.turns
         self.counts: Counter[Reason] = Counter()
         self._threads = ThreadPoolExecutor(_READING_THREADS, thread_name_prefix="coderm-read")
-        bearer = os.environ.get(settings.api_key_variable)
+        bearer = _bearer(settings.api_key_variable)
         servers = [Server(url, settings.max_in_flight, bearer) for url in settings.urls]
         self._http = HttpClient(attempts=settings.attempts, attempt_s=settings.attempt_s)
         self._model = RewardModel(
@@ -57,7 +58,7 @@ class Scorer:
             policy_path: the policy's local folder, if `settings` name none (slime's `--hf-checkpoint`).
 
         Raises:
-            SettingsError: `urls` or `model_path` is not set.
+            SettingsError: `urls` or `model_path` is not set, or no HTTP header can carry the servers' token.
             RenderError, TurnsError, ProbeError: the checkpoint at `model_path`, or the policy's chat template, cannot
                 be used.
         """
@@ -155,3 +156,13 @@ class Scorer:
                 verdict.detail,
                 ", ".join(f"{count} {name}" for name, count in self.traffic().items()),
             )
+
+
+def _bearer(variable: str) -> str | None:
+    token = os.environ.get(variable, "").strip()
+    if not fits_a_header(token):
+        raise SettingsError(
+            f"the token in {variable} (coderm.rm.api_key_variable) has characters that no HTTP header carries, such "
+            "as a line break; set it to the token alone"
+        )
+    return token or None

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from coderm_slime.errors import CodermError
 from coderm_slime.settings.failures import FailureSettings, OnFailure
@@ -26,6 +27,7 @@ from coderm_slime.settings.tests import TestRule, TestsSettings
 
 ENV_PREFIX = "CODERM_"
 CONFIG_VARIABLE = "CODERM_CONFIG"
+_SECRET_WORDS = {"key", "token", "secret", "password"}
 
 __all__ = [
     "FailureSettings",
@@ -46,7 +48,7 @@ __all__ = [
 
 
 class SettingsError(CodermError):
-    """A setting is unknown or bad. The text names the key, its value and where to look."""
+    """A setting is unknown or bad. The text names the key, its value unless it may be secret, and where to look."""
 
 
 class Settings(BaseModel):
@@ -77,10 +79,10 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     tree = getattr(args, "coderm", None)
-    if tree is None and CONFIG_VARIABLE in environ:
-        tree = _read_yaml(Path(environ[CONFIG_VARIABLE]))
+    if tree is None and (path := environ.get(CONFIG_VARIABLE)):  # set to nothing is not set
+        tree = _read_yaml(Path(path))
     if not isinstance(tree, Mapping | None):
-        raise SettingsError(f"`coderm:` must hold sections such as `rm:`, found {tree!r}")
+        raise SettingsError(f"`coderm:` must hold sections such as `rm:`, found a {type(tree).__name__}")
     try:
         return Settings.model_validate(_overlay(_overlay(tree or {}, _from_environment(environ)), options or {}))
     except ValidationError as error:
@@ -130,8 +132,21 @@ def _explain(error: ValidationError) -> str:
         known = (
             "" if fault["type"] != "extra_forbidden" else f" (known here: {', '.join(_known_keys(fault['loc'][:-1]))})"
         )
-        lines.append(f"coderm.{key} = {fault['input']!r}: {fault['msg']}{known}")
+        value = "" if _may_be_secret(fault) else f" = {fault['input']!r}"
+        lines.append(f"coderm.{key}{value}: {fault['msg']}{known}")
     return "bad settings:\n  " + "\n  ".join(lines)
+
+
+def _may_be_secret(fault: ErrorDetails) -> bool:
+    """Whether the value must not be shown: of an unknown key, of several keys, of a key's or an address's secret."""
+    value = fault["input"]
+    words = {word for part in fault["loc"] for word in str(part).lower().split("_")}
+    return (
+        fault["type"] == "extra_forbidden"
+        or not isinstance(value, str | int | float | None)
+        or not words.isdisjoint(_SECRET_WORDS)
+        or "@" in str(value)
+    )
 
 
 def _known_keys(section: tuple[int | str, ...]) -> list[str]:

@@ -1,8 +1,8 @@
 """What every section that gives rewards says about samples without one."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 OnFailure = Literal["auto", "abstain", "raise"]
 
@@ -24,3 +24,10 @@ class FailureSettings(BaseModel):
 
     on_failure: OnFailure = "auto"
     max_failure_rate: float = Field(default=0.05, ge=0, le=1)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_boolean(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # it would count as 1 or 0
+            raise ValueError("true and false mean nothing here; in YAML, yes, no, on and off are booleans, too")
+        return value

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from coderm_slime.access import Url
 from coderm_slime.settings.failures import FailureSettings
 
 Thinking = Literal["auto", "always", "never"]
@@ -16,20 +17,12 @@ def _split_commas(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _base_address(url: str) -> str:
-    url = url.rstrip("/")
-    if url.endswith(("/v1", "/v1/embeddings", "/classify")):
-        raise ValueError("give the server's base address, without a path such as /v1; rm.endpoint names the path")
-    return url
-
-
 def _no_softmax(endpoint: Any) -> Any:
     if endpoint == "/v1/classify":
         raise ValueError("this endpoint soft-maxes, which makes every single-label score 1.0; use /v1/embeddings")
     return endpoint
 
 
-Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$"), AfterValidator(_base_address)]
 Endpoint = Annotated[Literal["/v1/embeddings", "/classify"], BeforeValidator(_no_softmax)]
 
 
@@ -51,7 +44,8 @@ class RmSettings(FailureSettings):
         shaping: from logit to reward: `clip` (the paper), `softplus` or `sigmoid` of the clipped logit.
         clip: logits are clipped to [-clip, clip], in which the reward lies, too (paper: 4).
         thinking: whether a closed thought must come before the answer: `always`, `never`, or `auto`, which demands one
-            where the prompt ends by opening a thought, or the response begins by opening or ever closes one.
+            where the prompt ends or the response begins by opening a thought, and also takes off what comes before a
+            `</think>` that stands outside the response's closed code blocks.
         max_tokens: longest rendered input, in tokens; by default the checkpoint's own, 2,048 (the paper's) where
             `coderm prepare` wrote none.
         deadline_s: seconds for one answer's score, all attempts and waiting included.

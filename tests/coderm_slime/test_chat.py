@@ -1,10 +1,13 @@
 """What the reward model reads: the question, the answer, and token ids that no answer can forge."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
@@ -27,6 +30,7 @@ from coderm_slime.smollm2 import write_tokenizer
 from helpers import tiny
 
 CODE = "def f():\n    return 1"
+QUOTES_A_CLOSE = "```python\nprint('</think>')\n```"
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,14 @@ CODE = "def f():\n    return 1"
         ("no tag, cut off", "auto", "…<|im_start|>assistant\n<think>\n", Reason.UNCLOSED_THOUGHT),
         ("no tag", "always", None, Reason.UNCLOSED_THOUGHT),
         ("about </think> tags", "never", None, "about </think> tags"),
+        ("about </think> tags", "auto", None, " tags"),
+        (QUOTES_A_CLOSE, "auto", None, QUOTES_A_CLOSE),
+        (f"hm\n</think>\n{QUOTES_A_CLOSE}", "auto", None, QUOTES_A_CLOSE),
+        (f"{QUOTES_A_CLOSE}\n</think>\nlast", "auto", None, "last"),
+        ("```python\nprint('</think>", "auto", None, Reason.EMPTY_ANSWER),
+        (f"<think>{QUOTES_A_CLOSE}", "auto", None, "')\n```"),
+        (QUOTES_A_CLOSE, "auto", "…<think>\n", "')\n```"),
+        (QUOTES_A_CLOSE, "always", None, "')\n```"),
         ("a mention of <think> in prose", "auto", None, "a mention of <think> in prose"),
         ("answer<|im_end|>", "auto", None, "answer"),
         ("answer<|im_end|>\n<|end|><|im_end|>\n", "auto", None, "answer"),
@@ -70,6 +82,7 @@ def test_a_program_that_quotes_a_fence_gets_a_longer_one() -> None:
 def test_a_response_with_its_own_fence_is_left_alone() -> None:
     response = f"Here:\n\n```python\n{CODE}\n```\nDone."
     assert as_response(response) == response
+    assert as_response(f"\ufeff```python\n{CODE}\n```") == f"\ufeff```python\n{CODE}\n```"
 
 
 USER = {"role": "user", "content": " ask "}
@@ -80,6 +93,7 @@ USER = {"role": "user", "content": " ask "}
     [
         ([USER], None),
         ([USER], {}),
+        ([USER], {"messages": None}),
         ("templated", {"messages": [{"role": "system", "content": "s"}, USER]}),
         ("x", {"messages": [{"role": "user", "content": "old"}, {"role": "assistant", "content": "a"}, USER]}),
         ([{"role": "user", "content": [{"type": "text", "text": "as"}, {"type": "text", "text": "k"}]}], None),
@@ -99,7 +113,14 @@ def test_the_question_is_the_last_user_turn(prompt: object, metadata: dict | Non
         ([{"role": "user", "content": "  "}], None, "empty"),
         ([{"role": "user", "content": [{"type": "image_url"}]}], None, "neither text"),
         ([{"role": "user", "content": None}], None, "neither text"),
-        ("x", {"messages": "text"}, "carries no messages"),
+        ("x", {"messages": None}, "carries no messages"),
+        (
+            None,
+            {"messages": '[{"role": "user", "content": "ask"}]'},
+            r'metadata\["messages"\] is a str and not a list',
+        ),
+        ([USER], {"messages": np.array([USER])}, r'metadata\["messages"\] is a ndarray and not a list'),
+        ([USER], {"messages": b"[]"}, "is a bytes and not a list"),
     ],
 )
 def test_a_question_that_is_not_shown_is_an_error_and_never_empty(prompt, metadata, named) -> None:
@@ -203,6 +224,10 @@ def test_a_missing_or_slow_tokenizer_is_a_clear_error(tmp_path: Path) -> None:
         Renderer.load("Rishubi/CodeRM-NT", 2048)  # a hub id: nothing is downloaded unasked
     with pytest.raises(RenderError, match="no tokenizer can be loaded"):
         Renderer.load(str(tmp_path), 2048)
+    for missing in ("Rishubi/CodeRM-NT", "/no/such/folder", "not a/hub id!"):
+        with pytest.raises(RenderError, match=r"no tokenizer.* name a local folder") as caught:
+            load_tokenizer(missing)
+        assert "huggingface.co" not in str(caught.value)
     with pytest.raises(RenderError, match="no fast tokenizer"):
         Renderer.of(object(), 2048)
 
@@ -309,7 +334,8 @@ TALKS = [
 def test_the_question_is_read_from_a_templated_prompt_by_the_policys_own_marks(policy, talk: list[dict]) -> None:
     tokenizer, _ = policy
     prompt = tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
-    assert last_user_turn(prompt, {}, Turns.learn(tokenizer)) == "ask"
+    for metadata in ({}, {"messages": None}):
+        assert last_user_turn(prompt, metadata, Turns.learn(tokenizer)) == "ask"
 
 
 def test_a_prompt_in_another_format_is_an_error_and_never_an_empty_question(policy) -> None:
@@ -378,6 +404,16 @@ def test_a_policy_without_a_template_is_told_by_its_files_too(tmp_path: Path, mo
     monkeypatch.setattr(policy_files, "load_tokenizer", None)
     assert expected.bare_prompts
     assert learn_turns(str(tmp_path)) == expected
+
+
+def test_tokenizers_can_be_loaded_from_many_threads_at_once_in_a_fresh_process(tmp_path: Path) -> None:
+    tiny.tokenizer().save_pretrained(tmp_path)
+    program = (
+        "import sys\nfrom concurrent.futures import ThreadPoolExecutor\nfrom coderm_slime.chat import load_tokenizer\n"
+        "print(len({len(t) for t in ThreadPoolExecutor(8).map(load_tokenizer, [sys.argv[1]] * 8)}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, timeout=100)
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_where_the_files_do_not_tell_the_tokenizer_itself_is_loaded(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ def test_a_seed_fixes_what_is_drawn_and_top_k_and_top_p_bound_it(served) -> None
             served,
             *({"input_ids": [7], "sampling_params": {**drawn, "sampling_seed": seed}} for seed in (1, 1, 2)),
             {"input_ids": [7], "sampling_params": {**drawn, "top_k": 1}},
-            {"input_ids": [7], "sampling_params": {**drawn, "top_p": 1e-6}},
+            {"input_ids": [7], "sampling_params": {**drawn, "top_p": 1e-300}},
         )
     )
     (greedy,) = ask(served, {"input_ids": [7], "sampling_params": {**GREEDY, "max_new_tokens": 40}})
@@ -166,6 +167,11 @@ REFUSED = {
     "two answers": {"input_ids": [5], "sampling_params": {"n": 2}},
     "streaming": {"input_ids": [5], "stream": True},
     "a negative temperature": {"input_ids": [5], "sampling_params": {"temperature": -1}},
+    "a temperature that no float divides by": {"input_ids": [5], "sampling_params": {"temperature": 1e-300}},
+    "a seed that no generator takes": {"input_ids": [5], "sampling_params": {"sampling_seed": 10**30}},
+    "a lone surrogate": {"text": "a\ud800"},
+    "a lone surrogate to stop at": {"input_ids": [5], "sampling_params": {"stop": ["\ud800"]}},
+    "a lone surrogate as a name": {"input_ids": [5], "rid": "\ud800"},
 }
 
 
@@ -173,6 +179,54 @@ REFUSED = {
 def test_what_is_not_served_is_refused(served, body: dict) -> None:
     (reply,) = ask(served, body)
     assert reply["error"]["code"] == 400
+
+
+def test_more_new_tokens_than_the_model_has_places_are_refused_with_the_right_bound(served) -> None:
+    body = {"input_ids": [5], "sampling_params": {"max_new_tokens": 10**9}}
+    assert (
+        f"1000000000 new tokens are asked for; at most {LONGEST - 1} are" in ask(served, body)[0]["error"]["message"]
+    )
+
+
+def test_a_chat_may_send_nulls_and_texts_in_parts_as_openais_clients_do(served) -> None:
+    parts = [{"type": "text", "text": "Write "}, {"type": "text", "text": "it"}]
+    plain = {"messages": [{"role": "user", "content": "Write it"}], "max_tokens": 5, "temperature": 0}
+    nulls = dict.fromkeys(("n", "stream", "stop", "seed", "top_p", "logprobs", "top_logprobs", "model"))
+    replies = ask(
+        served,
+        plain,
+        plain | nulls,
+        plain | {"messages": [{"role": "user", "content": parts}]},
+        path="/v1/chat/completions",
+    )
+    assert [reply["usage"]["completion_tokens"] for reply in replies] == [5, 5, 5]
+    assert (
+        len({(reply["choices"][0]["message"]["content"], reply["usage"]["prompt_tokens"]) for reply in replies}) == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"seed": 10**30}, "body.seed"),
+        ({"temperature": 1e-300}, "body.temperature"),
+        ({"model": "\ud800"}, "body.model: .*lone surrogate"),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, r"body\.messages\.0\.content: .*lone surrogate"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            r"body\.messages\.0\.content\.0\.type: ",
+        ),
+        ({"messages": None}, "body.messages: Field required"),
+        ({"n": 2}, "body.n"),
+        ({"stream": True}, "body.stream"),
+    ],
+    ids=ascii,
+)
+def test_a_chat_that_is_not_served_is_refused(served, fields: dict, named: str) -> None:
+    body = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 1, **fields}
+    (reply,) = ask(served, body, path="/v1/chat/completions")
+    assert reply["error"]["code"] == 400
+    assert re.match(named, reply["error"]["message"])
 
 
 def test_the_pool_gets_answers_with_logprobs_from_a_real_server_and_through_the_real_router(

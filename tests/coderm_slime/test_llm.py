@@ -326,8 +326,8 @@ def test_a_pool_of_nothing_is_a_clear_error() -> None:
     [
         ({"url": "http://a/v1"}, "without a path such as /v1"),
         ({"url": "http://a/v1/chat/completions/"}, "without a path such as /v1"),
-        ({"url": "a:8000"}, "should match pattern"),
-        ({"url": "http://user:password@a"}, "should match pattern"),
+        ({"url": "a:8000"}, "must start with http://"),
+        ({"url": "http://user:password@a"}, "must not hold credentials"),
         ({"model": ""}, "at least 1 character"),
         ({"max_in_flight": 0}, "greater than or equal to 1"),
         ({"usd_per_million_input": 1.0}, r"usd_per_million_input=1\.0 and usd_per_million_output=None: give both"),

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from coderm_slime import pycode
-from coderm_slime.pycode import SourceError, answer_code, blocks, entry_points, parses, segments, without_comments
+from coderm_slime.pycode import (
+    Segment,
+    SourceError,
+    answer_code,
+    blocks,
+    entry_points,
+    parses,
+    segments,
+    without_comments,
+)
 
 SOURCES = sorted(Path(pycode.__file__).parents[1].rglob("*.py"))
 
@@ -28,6 +37,9 @@ SOURCES = sorted(Path(pycode.__file__).parents[1].rglob("*.py"))
         ("```\n```", [""], [""]),
         ("```python\nx = 1", ["python"], ["x = 1"]),
         ("text ```python\nx = 1\n```", [""], [""]),
+        ("\ufeff```python\nx = 1\n```", ["python"], ["x = 1\n"]),
+        ("a\n\ufeff```python\nx = 1\n```", [""], [""]),
+        ("> ```python\n> x = 1\n> ```", [], []),
     ],
 )
 def test_fenced_blocks_are_found_as_markdown_finds_them(text: str, tags: list[str], codes: list[str]) -> None:
@@ -51,6 +63,9 @@ def test_the_answers_code_is_the_last_python_block_else_the_last_without_a_tag()
     assert answer_code("```python\na\n```\n```py\nb\n```\n```text\nc\n```").code == "b\n"
     assert answer_code("```\na\n```\n```json\n{}\n```").code == "a\n"
     assert answer_code("```json\n{}\n```") is None
+    for tag in ("PYTHON3.11", "Python3", "py3", "python3.11.7"):
+        assert answer_code(f"```{tag}\na\n```\n```\nb\n```").code == "a\n"
+    assert answer_code("```python2\na\n```") is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +96,8 @@ def test_real_code_without_comments_means_the_same(source: Path) -> None:
     import ast
 
     code = source.read_text()
-    assert ast.dump(ast.parse(without_comments(code))) == ast.dump(ast.parse(code))
+    for text in (code, code.replace("\n", "\r")):
+        assert ast.dump(ast.parse(without_comments(text))) == ast.dump(ast.parse(code))
 
 
 def test_text_that_is_no_python_is_a_clear_error() -> None:
@@ -131,8 +147,18 @@ def test_segments_end_after_a_print_that_shows_a_variable_and_where_the_indent_f
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_segments_of_real_code_join_to_the_code_itself(source: Path) -> None:
     code = source.read_text()
-    for text in (code, code.replace("\n", "\r\n"), code.rstrip("\n")):
+    steps = segments(code)
+    assert segments(code.replace("\n", "\r")) == steps
+    for text in (code, code.replace("\n", "\r\n"), code.replace("\n", "\r"), code.rstrip("\n")):
         assert "".join(text[s.start : s.end] for s in segments(text)) == text
+
+
+def test_a_carriage_return_alone_ends_a_line_as_it_does_for_python() -> None:
+    assert segments("x=1\r#c\r") == [Segment(0, 7)]
+    mixed = "x = 1\r\r\ny = 2 # c\rprint(y)\nz = 3"
+    assert "".join(mixed[s.start : s.end] for s in segments(mixed)) == mixed
+    assert [s.start for s in segments(mixed)] == [0, mixed.index("z =")]
+    assert without_comments("x=1\r#c\ry=2 # d\r") == "x=1\ny=2\n"
 
 
 def test_nothing_and_comments_alone_have_no_segments() -> None:

@@ -30,6 +30,19 @@ def test_no_server_setting_is_a_clear_error() -> None:
         asyncio.run(Scorer.create(RmSettings(urls=("http://127.0.0.1:1",))))
 
 
+@pytest.mark.parametrize("token", ["zq-one\nzq-two", "zq-ö"])
+def test_a_token_that_no_header_carries_is_a_clear_error_that_does_not_show_it(
+    token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODERM_RM_API_KEY", token)
+    with pytest.raises(SettingsError, match="the token in CODERM_RM_API_KEY") as caught:
+        judge("http://127.0.0.1:1", ["x"])
+    assert token[:2] not in str(caught.value)
+    monkeypatch.setenv("CODERM_RM_API_KEY", " \n")
+    with fault_server("ok") as url:
+        assert judge(url, ["x"])[0].reason is Reason.SCORED
+
+
 @pytest.mark.parametrize("mode", ["nan", "huge", "digits", "nested", "short", "swapped", "wide", "text", "html"])
 def test_a_reply_that_cannot_be_trusted_is_an_error_not_a_score(mode: str) -> None:
     with fault_server(mode) as url, pytest.raises(HttpError) as caught:

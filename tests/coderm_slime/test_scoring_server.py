@@ -224,6 +224,18 @@ def test_the_server_refuses_empty_text_and_two_inputs_in_one(served: str, body: 
     assert ask(served, "/classify", body)[0] == 400
 
 
+def test_the_server_refuses_text_that_no_encoder_takes(served: str) -> None:
+    for path, body in (
+        ("/v1/embeddings", {"model": "m", "input": "a\ud800"}),
+        ("/v1/embeddings", {"model": "m", "input": ["a", "\udfff"]}),
+        ("/v1/embeddings", {"model": "\ud800", "input": [5]}),
+        ("/classify", {"text": "a\ud800"}),
+        ("/classify", {"input_ids": [5], "rid": "\ud800"}),
+    ):
+        status, text = ask(served, path, body)
+        assert (status, "lone surrogate" in text) == (400, True)
+
+
 def test_one_sequence_gives_one_row_and_several_a_list_by_either_path_and_method(served: str) -> None:
     for method in ("POST", "PUT"):
         status, one = ask(served, "/classify", {"input_ids": [5, 6, 7], "rid": "r"}, method)

@@ -39,7 +39,7 @@ def test_a_settings_file_is_read_where_there_is_no_slime(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("tree", "environ", "named"),
     [
-        ({"rm": {"url": "http://a"}}, {}, r"coderm\.rm\.url = 'http://a'.*known here: api_key_variable, .*urls"),
+        ({"rm": {"url": "http://a"}}, {}, r"coderm\.rm\.url: .*known here: api_key_variable, .*urls"),
         ({"rn": {}}, {}, r"coderm\.rn.*known here: .*\brm\b"),
         ({}, {"CODERM_RM__CLIPP": "1"}, r"coderm\.rm\.clipp"),
         ({}, {"CODERM_RMM__CLIP": "1"}, r"coderm\.rmm"),
@@ -50,6 +50,18 @@ def test_a_settings_file_is_read_where_there_is_no_slime(tmp_path: Path) -> None
         ({"rm": {"clip": "nan"}}, {}, r"coderm\.rm\.clip"),
         ({"rm": {"urls": ["localhost:30000"]}}, {}, r"coderm\.rm\.urls\.0 = 'localhost:30000'"),
         ({"rm": {"deadline_s": -1}}, {}, r"coderm\.rm\.deadline_s = -1"),
+        ({"rm": {"urls": ["127.0.0.1:30000"]}}, {}, r"0 = '127\.0\.0\.1:30000': .* must start with http://"),
+        ({"rm": {"urls": ["http://a:99999"]}}, {}, "port from 1 to 65535"),
+        ({"rm": {"urls": ["http://a:0"]}}, {}, "port from 1 to 65535"),
+        ({"rm": {"urls": ["http://:30000"]}}, {}, "http://HOST:PORT"),
+        ({"rm": {"urls": ["http://[::1"]}}, {}, "http://HOST:PORT"),
+        ({"rm": {"urls": ["http://a:1/?q=1"]}}, {}, "no white space"),
+        ({"rm": {"urls": ["http://a:1/generate"]}}, {}, "base address, without a path"),
+        ({"rm": {"urls": ["http://a:1/encode/"]}}, {}, "base address, without a path"),
+        ({"rm": {"clip": True}}, {}, r"coderm\.rm\.clip = True: .*true and false mean nothing here"),
+        ({"rm": {"attempts": True}}, {}, r"coderm\.rm\.attempts = True"),
+        ({"rm": {"max_tokens": False}}, {}, r"coderm\.rm\.max_tokens = False"),
+        ({"rm": {"on_failure": False}}, {}, r"coderm\.rm\.on_failure = False: .*on and off are booleans"),
         ({"rm": 3}, {"CODERM_RM__CLIP": "1"}, r"coderm\.rm = 3"),
         ("rm", {}, "must hold sections"),
     ],
@@ -57,6 +69,38 @@ def test_a_settings_file_is_read_where_there_is_no_slime(tmp_path: Path) -> None
 def test_a_bad_setting_is_named_with_its_value(tree: object, environ: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         from_yaml(tree, environ)
+
+
+@pytest.mark.parametrize(
+    ("tree", "environ"),
+    [
+        ({"rm": {"urls": ["http://user:hush@a:1"]}}, {}),
+        ({"rm": {"urls": ["http://user:hu/hush@a:1"]}}, {}),
+        ({"rm": {"urls": ["user:hush@a:1"]}}, {}),
+        ({"rm": {"api_key": "hush"}}, {}),
+        ({"rm": {"urls": "http://a", "model_name": "m", "api_key_variable": "hush"}}, {}),
+        ({"rm": {"api_key_variable": ["hush"]}}, {}),
+        ({"rm": {"clip": {"password": "hush"}}}, {}),
+        ({"rn": {"api_key": "hush"}}, {}),
+        ([{"rm": {"api_key": "hush"}}], {}),
+        ({}, {"CODERM_RM__TOKEN": "hush"}),
+        ({}, {"CODERM_RM__URLS": "http://user:hush@a:1"}),
+    ],
+    ids=str,
+)
+def test_an_error_does_not_show_what_may_be_secret(tree: object, environ: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="coderm") as caught:
+        from_yaml(tree, environ)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://a", "https://a.b:65535", "http://[::1]:8000", "http://a:1/proxy/rm"])
+def test_a_base_address_is_taken_without_its_last_slash(url: str) -> None:
+    assert from_yaml({"rm": {"urls": [f"{url}/"]}}).urls == (url,)
+
+
+def test_a_config_variable_set_to_nothing_is_not_set() -> None:
+    assert load_settings(None, {"CODERM_CONFIG": "", "CODERM_RM__ATTEMPTS": "4"}).rm.attempts == 4
 
 
 @pytest.mark.parametrize("content", [None, "rm: {}", "coderm: [", "- coderm"])

@@ -1,11 +1,25 @@
 """Why a request is not served, as an HTTP status and the JSON in which SGLang says so."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, StrictStr
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+
+from coderm_slime.text import encodable
+
+
+def _without_lone_surrogates(text: str) -> str:
+    if not text.isascii() and encodable(text) != text:
+        raise ValueError("the text holds a lone surrogate, which no encoder takes")
+    return text
+
+
+# Every text of a request: JSON can spell what neither a tokenizer nor a reply takes.
+Text = Annotated[StrictStr, AfterValidator(_without_lone_surrogates)]
 
 
 class Refusal(HTTPException):
@@ -36,8 +50,10 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]  # without the value, which may be of any size
-        return _error(400, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        # The deepest fault is of the form that was meant, where several may be given. Its value may be of any size.
+        fault = max(error.errors(), key=lambda fault: len(fault["loc"]))
+        place = ".".join(part for part in map(str, fault["loc"]) if "[" not in part)  # names of types are no place
+        return _error(400, f"{place}: {fault['msg']}")
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> JSONResponse:
@@ -46,5 +62,5 @@ def answer_errors(app: FastAPI) -> None:
 
 def _error(status: int, message: str, headers: object = None) -> JSONResponse:
     kind = "BadRequestError" if status < 500 else "InternalServerError"
-    body = {"error": {"message": message, "type": kind, "code": status}}
+    body = {"error": {"message": encodable(message), "type": kind, "code": status}}
     return JSONResponse(body, status, headers if isinstance(headers, dict) else None)

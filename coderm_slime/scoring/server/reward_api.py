@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictInt
 
 from coderm_slime.scoring.server.line import Line
-from coderm_slime.scoring.server.refusal import Refusal, check_ids
+from coderm_slime.scoring.server.refusal import Refusal, Text, check_ids
 from coderm_slime.scoring.server.requests import UnderWay
 
 # A few forward passes: what comes meanwhile waits no longer than these take.
 STEP_TOKENS = 4096
 
 Ids = list[StrictInt]
-Text = StrictStr
 
 
 class Scores(Protocol):
@@ -38,7 +37,7 @@ class Scores(Protocol):
 class EmbeddingsRequest(BaseModel):
     """Body of `/v1/embeddings`."""
 
-    model: str
+    model: Text
     input: Text | list[Text] | Ids | list[Ids] = Field(min_length=1)
     encoding_format: Literal["float"] = "float"
 
@@ -48,7 +47,7 @@ class ClassifyRequest(BaseModel):
 
     text: Text | list[Text] | None = None
     input_ids: Ids | list[Ids] | None = None
-    rid: str | None = None
+    rid: Text | None = None
 
 
 @dataclass(eq=False)

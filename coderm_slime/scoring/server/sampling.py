@@ -59,5 +59,5 @@ def choose(logprobs: torch.Tensor, sampling: Sampling, chance: torch.Generator) 
     probabilities, order = logprobs.exp().sort(descending=True)
     if sampling.top_k != -1:
         probabilities[sampling.top_k :] = 0
-    probabilities[probabilities.cumsum(0) - probabilities >= sampling.top_p] = 0
+    probabilities[1:][(probabilities.cumsum(0) - probabilities)[1:] >= sampling.top_p] = 0  # the first always stays
     return int(order[torch.multinomial(probabilities, 1, generator=chance)])

@@ -3,16 +3,16 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, Request
 from prometheus_client import Counter
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 from coderm_slime.scoring.server.language_engine import Generated, Generation
 from coderm_slime.scoring.server.line import Line
-from coderm_slime.scoring.server.refusal import Refusal, check_ids
+from coderm_slime.scoring.server.refusal import Refusal, Text, check_ids
 from coderm_slime.scoring.server.requests import UnderWay
 from coderm_slime.scoring.server.sampling import Sampling, TokenScore
 
@@ -20,8 +20,18 @@ from coderm_slime.scoring.server.sampling import Sampling, TokenScore
 STEP_TOKENS = 16_384
 _MAX_TOP = 20  # OpenAI's bound
 _Probability = Annotated[float, Field(gt=0, le=1)]
-_Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Texts = str | list[str] | None
+_LEAST_TEMPERATURE = 1e-6  # below it, logits divided by the temperature leave a float's range
+_Seed = Annotated[int, Field(ge=-(2**63), lt=2**64)]  # what torch takes
+_Texts = Text | list[Text] | None
+
+
+def _computable(temperature: float) -> float:
+    if 0 < temperature < _LEAST_TEMPERATURE:
+        raise ValueError(f"give 0, which takes the likeliest token, or at least {_LEAST_TEMPERATURE}")
+    return temperature
+
+
+_Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_computable)]
 
 
 class Generates(Protocol):
@@ -50,7 +60,7 @@ class SamplingParams(BaseModel):
     no_stop_trim: bool = False
     skip_special_tokens: bool = True
     spaces_between_special_tokens: bool = True  # of slow tokenizers only
-    sampling_seed: int | None = None
+    sampling_seed: _Seed | None = None
     n: Literal[1] = 1
 
     def checked(self) -> Sampling:
@@ -72,38 +82,55 @@ class SamplingParams(BaseModel):
 class GenerateRequest(BaseModel):
     """Body of `/generate`, for one prompt."""
 
-    text: str | None = None
+    text: Text | None = None
     input_ids: list[StrictInt] | None = None
     sampling_params: SamplingParams = SamplingParams()
     return_logprob: bool = False
     logprob_start_len: int = Field(default=-1, ge=-1)
     top_logprobs_num: int = Field(default=0, ge=0, le=_MAX_TOP)
     stream: Literal[False] = False
-    rid: str | None = None
+    rid: Text | None = None
+
+
+class TextPart(BaseModel):
+    """A part of a turn, in the form that may also hold images; those are not served."""
+
+    type: Literal["text"]
+    text: Text
 
 
 class ChatMessage(BaseModel):
     """One turn."""
 
-    role: str
-    content: str
+    role: Text
+    content: Text | list[TextPart]
+
+    def turn(self) -> dict[str, str]:
+        """As chat templates take it; parts are one text."""
+        parts = self.content
+        return {"role": self.role, "content": parts if isinstance(parts, str) else "".join(p.text for p in parts)}
 
 
 class ChatRequest(BaseModel):
-    """Body of `/v1/chat/completions`."""
+    """Body of `/v1/chat/completions`; a field that is null counts as absent, for OpenAI's clients send such."""
 
-    model: str = ""
+    model: Text = ""
     messages: list[ChatMessage] = Field(min_length=1)
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     temperature: _Temperature = 1.0
     top_p: _Probability = 1.0
     stop: _Texts = None
-    seed: int | None = None
+    seed: _Seed | None = None
     logprobs: bool = False
     top_logprobs: int = Field(default=0, ge=0, le=_MAX_TOP)
     n: Literal[1] = 1
     stream: Literal[False] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, body: Any) -> Any:
+        return {key: value for key, value in body.items() if value is not None} if isinstance(body, Mapping) else body
 
 
 def generation_line(engine: Generates) -> Line[Generation, Generated]:
@@ -124,6 +151,8 @@ def text_api(
 
     async def answer(generation: Generation, request: Request, rid: str) -> Generated:
         most = generation.sampling.max_new_tokens
+        if most >= engine.max_tokens:
+            raise Refusal(400, f"{most} new tokens are asked for; at most {engine.max_tokens - 1} are served")
         check_ids(0, generation.ids, engine.max_tokens - most, engine.vocab_size)
         generated = await under_way.result(request, line, generation, len(generation.ids) + most, rid)
         tokens.labels("input").inc(len(generation.ids))
@@ -192,7 +221,7 @@ def text_api(
 
 
 def _prompt_ids(tokenizer: Any, messages: Sequence[ChatMessage]) -> list[int]:
-    turns = [message.model_dump() for message in messages]
+    turns = [message.turn() for message in messages]
     encoded = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
     return list(encoded["input_ids"])
 
