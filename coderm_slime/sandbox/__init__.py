@@ -42,6 +42,7 @@ memory files and files' access lists.
 Needs Linux 5.13 for Landlock.
 """
 
+from coderm_slime.sandbox.backend import SandboxBackend, open_sandbox
 from coderm_slime.sandbox.pool import Probe, Sandbox, probe_sync, run_sync
 from coderm_slime.sandbox.program import Ending, Limits, Program, Result, SandboxError
 from coderm_slime.sandbox.server import Layer
@@ -54,7 +55,9 @@ __all__ = [
     "Program",
     "Result",
     "Sandbox",
+    "SandboxBackend",
     "SandboxError",
+    "open_sandbox",
     "probe_sync",
     "run_sync",
 ]
