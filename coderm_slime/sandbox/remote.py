@@ -3,7 +3,8 @@
 A request is sent again only where it is sure that nothing ran: no connection came about, or the service was busy and
 said when to come again (429 or 5xx with Retry-After). Every other failure may have come after the program ran, and is
 a SandboxError that says so. Never run against a real SandboxFusion; see `coderm_slime.sandbox.fusion` for what was
-read, and `result_in` there for what its replies do not tell.
+read, and `result_in` there for what its replies do not tell. By its source, a program that prints more there than
+pipes hold (some 100 KiB) ends as a timeout, and output that is not UTF-8 is replaced by a text of the service.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import aiohttp
 
 from coderm_slime.http import HttpClient, HttpError, Server
 from coderm_slime.sandbox.backend import only_one, token_in_environment
-from coderm_slime.sandbox.fusion import RUN_PATH, RequestError, request_for, result_in
+from coderm_slime.sandbox.fusion import RUN_PATH, FormError, request_for, result_in
 from coderm_slime.sandbox.program import Program, Result, SandboxError
 from coderm_slime.sandbox.server import Layer
 from coderm_slime.settings.sandbox import SandboxSettings
@@ -104,7 +105,7 @@ class RemoteSandbox:
                 if in_doubt:
                     raise _doubtful(error) from error
                 raise
-            except RequestError as error:
+            except FormError as error:
                 raise SandboxError(f"the service's reply cannot be read, its result is lost: {error}") from error
 
         try:

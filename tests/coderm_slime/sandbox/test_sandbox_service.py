@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import pytest
 
 from coderm_slime.sandbox import Ending, Limits, Program, Result, SandboxError, open_sandbox
+from coderm_slime.sandbox.fusion import reply_for, result_in
 from coderm_slime.sandbox.remote import RemoteSandbox
 from coderm_slime.sandbox.service import MAX_BODY_BYTES
 from coderm_slime.settings import SandboxSettings, SettingsError, load_settings
@@ -103,6 +104,17 @@ def test_a_program_that_did_not_end_well_is_failed_and_has_no_return_code_zero(
     assert (status, reply["status"]) == (200, "Failed")
     assert (reply["run_result"]["status"], reply["run_result"]["return_code"]) == (run_status, return_code)
     assert reply["coderm"]["ending"] == ending
+
+
+def test_every_result_comes_back_from_its_reply_and_only_a_good_one_has_return_code_zero() -> None:
+    for ending in Ending:
+        texts = {"stdout": "o", "stderr": "e", "log": "oe", "layers": ("seccomp",)}
+        cut = {"stdout_truncated": True, "stderr_truncated": False, "log_truncated": True}
+        result = Result(ending=ending, exit_code=0, signal=None, wall_s=1.0, cpu_s=0.5, **texts, **cut)
+        reply = json.loads(json.dumps(reply_for(result)))
+        assert result_in(reply) == result
+        assert (reply["run_result"]["return_code"] == 0) == (ending is Ending.OK) == (reply["status"] == "Success")
+        assert (reply["run_result"]["status"] == "TimeLimitExceeded") == (ending is Ending.TIMEOUT)
 
 
 @pytest.mark.parametrize(
