@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ def execute(
     file: Annotated[Path, typer.Argument(help="Python source.")],
     wall_s: Annotated[float, typer.Option(min=0.01, help="Seconds that it may take.")] = 10.0,
     memory_mib: Annotated[int, typer.Option(min=64, help="Address space of each of its processes.")] = 1024,
+    backend: Annotated[
+        Literal["local", "docker", "http"] | None, typer.Option(help="Who runs it; by default sandbox.backend.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No table.")] = False,
 ) -> None:
     """Run a file in the sandbox, with this command's stdin; show its output, and on stderr how it ended.
@@ -35,7 +38,7 @@ def execute(
     except OSError as error:
         raise CodermError(f"cannot read {file}: {error.strerror}") from error
     program = Program(source, stdin=stdin, limits=Limits(wall_s=wall_s, cpu_s=wall_s, memory_bytes=memory_mib << 20))
-    result = run_sync(program, load_settings().sandbox)
+    result = run_sync(program, load_settings(options={"sandbox": {"backend": backend}} if backend else None).sandbox)
     sys.stdout.write(result.stdout)
     sys.stdout.flush()
     sys.stderr.write(result.stderr)

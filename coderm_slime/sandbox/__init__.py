@@ -3,6 +3,9 @@
     async with Sandbox(settings) as sandbox:
         result = await sandbox.run(Program("print(1)"))
 
+`open_sandbox(settings)` gives this sandbox, containers (`docker`), or a service over HTTP (`remote`, which `service`
+serves), as `sandbox.backend` says; what follows tells of this one.
+
 A worker of the pool is a fork server: a Python process of its own with a clean environment, which never reads what
 the programs are about, and forks a child for each run. A run ends with all its processes dead and its folder gone.
 Every run ends in a `Result` or a `SandboxError`, which says that the sandbox failed and is no verdict.
@@ -42,6 +45,7 @@ memory files and files' access lists.
 Needs Linux 5.13 for Landlock.
 """
 
+from coderm_slime.sandbox.backend import SandboxBackend, open_sandbox
 from coderm_slime.sandbox.pool import Probe, Sandbox, probe_sync, run_sync
 from coderm_slime.sandbox.program import Ending, Limits, Program, Result, SandboxError
 from coderm_slime.sandbox.server import Layer
@@ -54,7 +58,9 @@ __all__ = [
     "Program",
     "Result",
     "Sandbox",
+    "SandboxBackend",
     "SandboxError",
+    "open_sandbox",
     "probe_sync",
     "run_sync",
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coderm_slime.sandbox.backend import open_sandbox
 from coderm_slime.sandbox.program import Program, Result, SandboxError
 from coderm_slime.sandbox.runtime import Runtime
 from coderm_slime.sandbox.server import ForkServer, Layer
@@ -157,14 +158,14 @@ def _make_scratch(settings: SandboxSettings) -> Path:
 
 
 def run_sync(program: Program, settings: SandboxSettings | None = None) -> Result:
-    """Run one program in a sandbox of its own. Not for use within an event loop; many runs are cheaper in one Sandbox.
+    """Run one program in a sandbox of its own, by the backend that `settings` name. Not for use within an event loop.
 
     Raises:
         SandboxError: as `Sandbox.run`.
     """
 
     async def one() -> Result:
-        async with Sandbox((settings or SandboxSettings()).model_copy(update={"workers": 1})) as sandbox:
+        async with open_sandbox((settings or SandboxSettings()).model_copy(update={"workers": 1})) as sandbox:
             return await sandbox.run(program)
 
     return asyncio.run(one())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coderm_slime.sandbox.inside import wire
-from coderm_slime.sandbox.inside.capped import kept
+from coderm_slime.sandbox.inside.capped import as_text, kept
 from coderm_slime.sandbox.inside.wire import Cause, Reply, Request, State
 from coderm_slime.sandbox.program import MAX_OUTPUT_BYTES, Ending, Program, Result, SandboxError
 from coderm_slime.sandbox.runtime import Runtime
@@ -232,7 +232,7 @@ class ForkServer:
         texts, left_out = [], []
         for (at, size), total in zip(wire.regions(program.limits.output_bytes), totals, strict=True):
             head, skipped, tail = kept(self._memory[at : at + size], total)
-            texts.append(_text(head, skipped, tail))
+            texts.append(as_text(head, skipped, tail))
             left_out.append(skipped > 0)
         code = os.waitstatus_to_exitcode(reply.wait_status)
         return Result(
@@ -279,11 +279,6 @@ def _request(program: Program) -> Request:
         bool(program.stdin),
         len(program.channels),
     )
-
-
-def _text(head: bytes, skipped: int, tail: bytes) -> str:
-    middle = f"\n[{skipped} bytes left out]\n" if skipped else ""
-    return head.decode("utf-8", "replace") + middle + tail.decode("utf-8", "replace")
 
 
 def _refuse_missing(layers: tuple[Layer, ...], settings: SandboxSettings) -> None:

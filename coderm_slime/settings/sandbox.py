@@ -1,13 +1,14 @@
-"""Section `sandbox`: how untrusted Python is isolated, by which interpreter it runs, and how many at a time."""
+"""Section `sandbox`: who runs untrusted Python, how it is isolated, by which interpreter, how many at a time."""
 
 import os
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 LayerName = Literal[
     "session", "subreaper", "rlimits", "uid", "no_new_privs", "landlock", "landlock_scope", "seccomp", "tmpfs"
 ]
+Backend = Literal["local", "docker", "http"]
 REQUIRED: tuple[LayerName, ...] = ("session", "subreaper", "rlimits", "uid", "no_new_privs", "landlock", "seccomp")
 _MAX_UID = 1 << 31  # far from 2**32 - 1, which stands for "no change"
 
@@ -39,6 +40,13 @@ class SandboxSettings(BaseModel):
         scratch: folder in which each run's private folder lies; None: the system's folder for temporary files.
         cache: folder for a copy of the interpreter where the sandbox's user id cannot read the original; None:
             /var/cache/coderm-slime.
+        backend: `local` isolates here, `docker` in containers, `http` asks the service at `url`. What follows is for
+            these two, what stands above, but `workers`, for `local`.
+        url: base address of `coderm sandbox serve`, or of a SandboxFusion service.
+        api_key_variable: environment variable that holds the service's bearer token, here and where it is served; the
+            token itself is never a setting.
+        wait_s: seconds that a run may wait for its turn at the service, besides its own limit.
+        image: of the containers; it must have `python` and is never downloaded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +59,17 @@ class SandboxSettings(BaseModel):
     uid_count: int = Field(default=1000, ge=1, le=100_000)
     scratch: str | None = None
     cache: str | None = None
+    backend: Backend = "local"
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")] | None = None
+    api_key_variable: str = "CODERM_SANDBOX_API_KEY"
+    wait_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    image: str = Field(default="python:3.11-slim", pattern=r"^[a-zA-Z0-9]")
+
+    @model_validator(mode="after")
+    def _pairs_fit(self) -> "SandboxSettings":
+        if self.backend == "http" and self.url is None:
+            raise ValueError("backend='http' needs url, the service's base address")
+        return self
 
     @property
     def pool_size(self) -> int:

@@ -92,8 +92,9 @@ def _wait_until(holds: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def server_process(command: list[str], pattern: str) -> Iterator[tuple[str, subprocess.Popen]]:
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+def server_process(command: list[str], pattern: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    env = {**os.environ, **environment}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as process:
         try:
             found = _wait_for(process, pattern)
             # Read on: a server whose pipe is full stops at its next line.
@@ -111,3 +112,18 @@ def _wait_for(process: subprocess.Popen, pattern: str) -> str:
         if match := re.search(pattern, line):
             return match.group(1)
     raise RuntimeError(f"{process.args} ended with {process.wait()} before it listened:\n{''.join(seen)}")
+
+
+@contextmanager
+def coderm_sandbox_serve(*options: object, **environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A real `coderm sandbox serve` of the real sandbox: its URL, and its process to kill."""
+    command = [sys.executable, "-m", "coderm_slime", "sandbox", "serve", "--port", "0", *map(str, options)]
+    with server_process(command, r"sandbox of \d+ workers at (http://\S+)", **environment) as running:
+        yield running
+
+
+@contextmanager
+def fake_fusion(mode: str) -> Iterator[str]:
+    """The URL of a FAKE SandboxFusion, see fake_fusion.py for its modes."""
+    with server_process([sys.executable, str(HERE / "fake_fusion.py"), mode], r"(http://\S+)") as (url, _):
+        yield url

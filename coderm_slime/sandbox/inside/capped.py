@@ -38,3 +38,9 @@ def kept(block: bytes, total: int) -> tuple[bytes, int, bytes]:
         return block[:total], 0, b""
     at = (total - head) % (size - head)
     return block[:head], total - size, block[head + at :] + block[head : head + at]
+
+
+def as_text(head: bytes, skipped: int, tail: bytes) -> str:
+    """What `kept` returned, invalid UTF-8 replaced, with a line in the middle where something was left out."""
+    middle = f"\n[{skipped} bytes left out]\n" if skipped else ""
+    return head.decode("utf-8", "replace") + middle + tail.decode("utf-8", "replace")
