@@ -152,8 +152,11 @@ def test_when_the_caller_is_killed_his_runs_die_with_him() -> None:
         theirs.close()
         assert ours.recv(1) == b"x"
         caller.kill()
-        while ours.recv(1):  # at its end every process that held the other end is dead
+        while ours.recv(1):  # at its end every process that held the other end is dying
             pass
+    until = time.monotonic() + 5
+    while programs_left() and time.monotonic() < until:
+        time.sleep(0.05)
     assert programs_left() == []
 
 
