@@ -118,6 +118,8 @@ class ForkServer:
         server._loop.add_reader(server._control, server._take_message)
         try:
             hello = json.loads(await server._receive(_START_S))
+            if "error" in hello:
+                raise SandboxError(f"Program.imports = {imports}: {hello['error']}")
             server.layers = (
                 *(Layer(name, True, detail) for name, detail in hello["on"].items()),
                 *(Layer(name, False, reason) for name, reason in hello["off"].items()),
@@ -188,7 +190,7 @@ class ForkServer:
     async def _died(self, how: str) -> SandboxError:
         code = await self.close()
         return SandboxError(
-            f"a fork server of the sandbox is gone: {how}, exit status {code}; the run it had was ended and is not "
+            f"a fork server of the sandbox is gone: {how}, exit status {code}; any run it had was ended and is not "
             "repeated"
         )
 

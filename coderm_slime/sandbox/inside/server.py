@@ -19,6 +19,7 @@ from .wire import MAX_MESSAGE_BYTES, Options, Request, State
 
 _STAGING_BYTES = 64 << 10  # what a pipe holds
 _MAX_DESCRIPTORS = 32
+_ERROR_CHARS = 2000
 # Freed in a child, these would close descriptors that are the program's own by then, and unmap what is not theirs.
 _kept: list[object] = []
 
@@ -38,7 +39,11 @@ def main(**options: Any) -> None:
 def _serve(options: Options, state: mmap.mmap) -> bytes | None:
     control = socket.socket(fileno=options.control)
     folder = os.path.join(options.scratch, str(os.getpid()))  # of one run after another
-    _prepare_interpreter(options, folder)
+    try:
+        _prepare_interpreter(options, folder)
+    except Exception as error:  # noqa: BLE001 - a module's import may raise anything, and the caller is told
+        control.send(json.dumps({"error": f"{type(error).__name__}: {error}"[:_ERROR_CHARS]}).encode())
+        return None
     layers = Layers(
         options.readable,
         options.devices,

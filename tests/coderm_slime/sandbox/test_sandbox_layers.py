@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from pydantic import ValidationError
 from coderm_slime.sandbox import Ending, Program, Sandbox, SandboxError, run_sync
 from coderm_slime.sandbox.copies import copy_distributions
 from coderm_slime.sandbox.inside.syscalls import Table
+from coderm_slime.sandbox.runtime import Runtime
 from coderm_slime.sandbox.server import Layer, _refuse_missing
 from coderm_slime.settings import SandboxSettings
 from helpers.processes import ROOT, coderm
@@ -165,13 +169,26 @@ def test_coderm_bench_sandbox_gives_the_figures() -> None:
     assert figures["runs_per_s"] > 0
 
 
-def test_a_user_without_privileges_has_the_same_protection(tmp_path: Path) -> None:
+@pytest.fixture
+def readable_by_all() -> Iterator[Path]:
+    """A folder with this package and what its sandbox imports, wherever the checkout lies."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        runtime = Runtime.find(settings())
+        shutil.copytree(ROOT / "coderm_slime", folder / "coderm_slime")
+        copy = copy_distributions(("pydantic", "yaml"), (*runtime.readable, *runtime.unreadable), folder / "cache")
+        copy.rename(folder / "packages")
+        for path in (folder / "coderm_slime", *(folder / "coderm_slime").rglob("*")):
+            path.chmod(0o755)
+        yield folder
+
+
+def test_a_user_without_privileges_has_the_same_protection(readable_by_all: Path) -> None:
     if os.geteuid() != 0:
         return  # all tests of this file already ran so
-    from coderm_slime.sandbox.runtime import Runtime
-
     runtime = Runtime.find(settings())
-    packages = [str(ROOT), *runtime.readable]
+    packages = [str(readable_by_all), str(readable_by_all / "packages")]
     sources = {name: source for name, source in REFUSED.items() if name != "becoming root"} | {
         "fine": "print(1)",
         "full": FILL,

@@ -99,7 +99,7 @@ def test_a_cancelled_run_is_ended_and_its_worker_goes_on() -> None:
             return time.monotonic() - began, (await sandbox.run(Program("print(1)"))).stdout
 
     seconds, printed = asyncio.run(scenario())
-    assert seconds < 1
+    assert seconds < 5
     assert printed == "1\n"
 
 

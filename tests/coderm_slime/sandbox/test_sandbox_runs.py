@@ -128,6 +128,11 @@ def test_modules_named_in_imports_are_there_before_the_program_begins() -> None:
     assert result.stdout == f"True\n{pytest.__version__}\n"
 
 
+def test_a_module_that_cannot_be_imported_before_the_run_is_a_clear_error() -> None:
+    with pytest.raises(SandboxError, match=r"Program\.imports .*no_such_module"):
+        run("", imports=("no_such_module",))
+
+
 def test_the_environment_holds_nothing_of_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODERM_SECRET", "hunter2")
     result = run("import os; print(sorted(os.environ)); print(os.environ['HOME'] == os.getcwd())")
