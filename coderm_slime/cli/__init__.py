@@ -26,6 +26,7 @@ PARTS = (
     "coderm_slime.cli.fit_head",
     "coderm_slime.cli.exec",
     "coderm_slime.cli.bench_sandbox",
+    "coderm_slime.cli.sandbox_attack",
 )
 
 

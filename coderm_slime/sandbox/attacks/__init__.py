@@ -2,7 +2,7 @@
 
     async with Suite(settings) as suite:
         for attack in ATTACKS:
-            outside, inside = await suite.outside(attack), await suite.inside(attack)
+            row = await attempt(suite, attack)
 
 A case (case.py) is a program and the sign, seen from outside, that it succeeded. Every attempt gets targets of its
 own (scene.py): canary files, a secret, a victim process, listeners. The control runs the same program as a plain
@@ -17,10 +17,11 @@ from coderm_slime.sandbox.attacks.kernel import KERNEL
 from coderm_slime.sandbox.attacks.network import NETWORK
 from coderm_slime.sandbox.attacks.others import OTHERS
 from coderm_slime.sandbox.attacks.reading import READING
+from coderm_slime.sandbox.attacks.report import Row, attempt, no_control
 from coderm_slime.sandbox.attacks.resources import RESOURCES
 from coderm_slime.sandbox.attacks.staying import STAYING
-from coderm_slime.sandbox.attacks.suite import Attempt, Suite, no_control
+from coderm_slime.sandbox.attacks.suite import Attempt, Suite
 
 ATTACKS = (*NETWORK, *READING, *FILES, *OTHERS, *STAYING, *RESOURCES, *KERNEL, *BREAKING)
 
-__all__ = ["ATTACKS", "Attack", "Attempt", "Sign", "Suite", "no_control"]
+__all__ = ["ATTACKS", "Attack", "Attempt", "Row", "Sign", "Suite", "attempt", "no_control"]

@@ -20,7 +20,7 @@ ATTACK_LIMITS = Limits(
     processes=16,
     open_files=64,
 )
-SHORT = Limits(**{**vars(ATTACK_LIMITS), "wall_s": 0.4, "cpu_s": 1.0})
+SHORT = Limits(**{**vars(ATTACK_LIMITS), "wall_s": 0.3, "cpu_s": 1.0})
 
 
 class Sign(str, Enum):

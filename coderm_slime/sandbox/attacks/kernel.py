@@ -8,7 +8,8 @@ _ANY = "a kernel or a container may refuse it by itself"
 
 _CALLS: tuple[tuple[str, str, str], ...] = (
     ("sets up io_uring", "[io_uring]", "C.syscall(425, 4, ctypes.create_string_buffer(120))"),
-    ("makes a map of BPF", "bpf-map", "C.syscall(321, 0, b'\\2\\0\\0\\0\\4\\0\\0\\0\\4\\0\\0\\0\\1\\0\\0\\0' + bytes(56), 72)"),
+    ("makes a map of BPF", "bpf-map", "C.syscall(321, 0, "
+     "b'\\2\\0\\0\\0\\4\\0\\0\\0\\4\\0\\0\\0\\1\\0\\0\\0' + bytes(56), 72)"),
     ("takes over page faults", "[userfaultfd]", "C.syscall(323, 1)"),
     ("counts events", "[perf_event]", "C.syscall(298, b'\\1\\0\\0\\0' + b'\\x70\\0\\0\\0' + bytes(104), 0, "
      "ctypes.c_long(-1), ctypes.c_long(-1), 0)"),

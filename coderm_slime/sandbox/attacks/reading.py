@@ -64,7 +64,9 @@ if C.inotify_add_watch(fd, b"$FOLDER", 0x100) >= 0 and select.select([fd], [], [
     print(os.read(fd, 4096))
 """
 _DIGEST = "import hashlib; print(hashlib.sha256(open('{}', 'rb').read()).hexdigest())"
-_RUN_AS_OWNER = "import subprocess; print(subprocess.run(['$SET_USER_ID', '$SECRET_FILE'], capture_output=True).stdout)"
+_RUN_AS_OWNER = (
+    "import subprocess; print(subprocess.run(['$SET_USER_ID', '$SECRET_FILE'], capture_output=True).stdout)"
+)
 
 _ATTACKS: tuple[tuple[str, str], ...] = (
     ("reads its environment", "import os; print(os.environ['$VARIABLE'])"),

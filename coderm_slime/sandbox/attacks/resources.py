@@ -14,11 +14,14 @@ _DEEP = "for _ in range(25):\n    os.mkdir('d' * 200)\n    os.chdir('d' * 200)\n
 _FILL = "for n in range(12):\n    put(4 << 20, f'f{n}'); time.sleep(0.04)\ntime.sleep(0.3)"
 _OPEN_ONLY = "for n in range(12):\n    put(4 << 20, 'f'); os.unlink('f'); time.sleep(0.04)\ntime.sleep(0.3)"
 _MAP = "import mmap\nm = mmap.mmap(-1, 300 << 20{0})\nfor at in range(0, 300 << 20, 4096): m[at] = 1"
-_FORKS = "import os, time\nfor _ in range(40):\n    if not os.fork():\n        time.sleep(0.4); os._exit(0)\ntime.sleep(0.4)"
+_FORKS = "import os, time\nfor _ in range(40): os.fork() or time.sleep(0.4) or os._exit(0)\ntime.sleep(0.4)"
 _THREADS = "import threading, time\nfor _ in range(40):\n    threading.Thread(target=time.sleep, args=(0.4,)).start()"
-_CHILD = "import subprocess, sys\nsubprocess.run([sys.executable, '-S', '-c', \"import time; x = b'x' * (300 << 20); time.sleep(0.4)\"])"  # noqa: E501
+_CHILD = """
+import subprocess, sys
+subprocess.run([sys.executable, "-S", "-c", "import time; x = b'x' * (300 << 20); time.sleep(0.4)"])
+"""
 
-_SPIN = "\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass"
+_SPIN = "\nend = time.monotonic() + 1.2\nwhile time.monotonic() < end: pass"
 _IGNORE = "import signal, time\nfor s in range(1, 32):\n    if s not in (9, 19): signal.signal(s, signal.SIG_IGN)"
 _BLOCK = "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))"
 
@@ -36,8 +39,8 @@ _USED: tuple[tuple[str, Measure, float, str], ...] = (
     ("fills the disk far below", "disk_bytes", 40 << 20, _PACED + _DEEP + _FILL),
     ("fills the disk in a folder that cannot be listed", "disk_bytes", 40 << 20,
      _PACED + "os.mkdir('d'); os.chmod('d', 0o300); os.chdir('d')\n" + _FILL),
-    ("makes many empty files", "files", 1000, "import time\nfor n in range(3000):\n    open(f'f{n}', 'w').close()\n"
-     "    n % 50 or time.sleep(0.01)" + _HOLD),
+    ("makes many empty files", "files", 600, "import time\nfor n in range(1500):\n    open(f'f{n}', 'w').close()\n"
+     "    n % 50 or time.sleep(0.02)" + _HOLD),
     ("writes without end to stdout", "output_bytes", 1 << 20, "for _ in range(600): print('x' * 9999)"),
     ("writes without end to stderr", "output_bytes", 1 << 20, "import sys\nfor _ in range(600): print('x' * 9999, "
      "file=sys.stderr)"),
@@ -46,17 +49,19 @@ _USED: tuple[tuple[str, Measure, float, str], ...] = (
 )  # fmt: skip
 
 _SLOW: tuple[tuple[str, str], ...] = (
-    ("sleeps past its limit", "import time; time.sleep(1.5)"),
+    ("sleeps past its limit", "import time; time.sleep(1.2)"),
     ("works past its limit", "import time" + _SPIN),
     ("ignores all signals past its limit", _IGNORE + _SPIN),
     ("blocks all signals past its limit", _BLOCK + _SPIN),
-    ("waits for a thread past its limit", "import threading, time; threading.Thread(target=time.sleep, args=(1.5,)).start()"),
-    ("stays in C code past its limit", "import re, signal; signal.setitimer(signal.ITIMER_REAL, 1.5)\n"
+    ("waits for a thread past its limit",
+     "import threading, time; threading.Thread(target=time.sleep, args=(1.2,)).start()"),
+    ("stays in C code past its limit", "import re, signal; signal.setitimer(signal.ITIMER_REAL, 1.2)\n"
      "signal.signal(signal.SIGALRM, signal.SIG_DFL); re.match('(a+)+b', 'a' * 60)"),
-    ("stays in a handler of its end", "import atexit, time; atexit.register(time.sleep, 1.5)"),
-    ("reads its input past its limit", "import signal, sys; signal.alarm(2); $INSIDE or sys.stdin.read()\n"
+    ("stays in a handler of its end", "import atexit, time; atexit.register(time.sleep, 1.2)"),
+    ("reads its input past its limit", "import signal, sys; signal.setitimer(signal.ITIMER_REAL, 1.2); $INSIDE or sys.stdin.read()\n"
      "import os; r, w = os.pipe(); os.read(r, 1)"),
-    ("catches its end", "import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end:\n    try:\n"
+    ("catches its end",
+     "import time\nend = time.monotonic() + 1.2\nwhile time.monotonic() < end:\n    try:\n"
      "        time.sleep(0.1)\n    except BaseException:\n        pass"),
 )  # fmt: skip
 
@@ -72,5 +77,5 @@ RESOURCES = (
         bound=40 << 20,
         layer="tmpfs",
     ),
-    *(Attack(name, source, Sign.EXCEEDED, limits=SHORT, measure="wall_s", bound=1.2) for name, source in _SLOW),
+    *(Attack(name, source, Sign.EXCEEDED, limits=SHORT, measure="wall_s", bound=0.9) for name, source in _SLOW),
 )

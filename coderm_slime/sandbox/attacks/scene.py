@@ -73,6 +73,8 @@ class Scene:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if os.path.ismount(self.folder):
+            subprocess.run(["umount", "-l", str(self.folder)], check=True)
         for folder in self._watched():
             with contextlib.suppress(OSError):
                 (folder / self.mark).unlink()
@@ -182,10 +184,13 @@ class Scene:
     def stir(self) -> None:
         """Do, during the attempt, what an attack may wait for: knock at its doors, make a file."""
         if self.attack.sign is Sign.ENTERED and not self._entered:
-            for family, address in ((socket.AF_INET, ("127.0.0.1", self._port)), (socket.AF_UNIX, f"\0{self.mark}-in")):
+            for family, address in (
+                (socket.AF_INET, ("127.0.0.1", self._port)),
+                (socket.AF_UNIX, f"\0{self.mark}-in"),
+            ):
                 with socket.socket(family) as door, contextlib.suppress(OSError):
                     door.settimeout(0.1)
-                    door.connect(address)  # type: ignore[arg-type]
+                    door.connect(address)
                     self._entered |= door.recv(99) == self.mark.encode()
         event = self.folder / f"{self.secret}.event"
         event.unlink() if event.exists() else event.touch()

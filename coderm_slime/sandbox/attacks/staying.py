@@ -15,6 +15,8 @@ while time.monotonic() < end:
 """
 _NO_PARENT = "import ctypes\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\n"
 _OWN_REAPER = "import ctypes\nctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
+_DEAF = "for s in (1, 2, 3, 15):\n    signal.signal(s, signal.SIG_IGN)"
+_LATER = _FORK.replace("os._exit", "time.sleep(0.2); os._exit")
 _SIBLING = """
 import ctypes, os, time
 if ctypes.CDLL(None).syscall(56, 0x8000 | 17, 0, 0, 0, 0):
@@ -35,27 +37,36 @@ _KEYS = """
 import ctypes, time
 C = ctypes.CDLL(None)
 """
-_KEEP_KEY = _KEYS + """
+_KEEP_KEY = (
+    _KEYS
+    + """
 key = C.syscall(248, b"user", b"$MARK", b"$LEFT", len(b"$LEFT"), ctypes.c_long(-4))
 C.syscall(250, 15, key, 20)
 """
-_READ_KEY = _KEYS + """
+)
+_READ_KEY = (
+    _KEYS
+    + """
 key = C.syscall(250, 10, ctypes.c_long(-4), b"user", b"$MARK", 0)
 buffer = ctypes.create_string_buffer(99)
 C.syscall(250, 11, key, buffer, 99)
 print(buffer.value)
 """
+)
 _QUEUE = """
 import ctypes
 R = ctypes.CDLL("librt.so.1")
 """
 _PUT = _QUEUE + "R.mq_send(R.mq_open(b'/$MARK', 66, 0o666, None), b'$LEFT', len(b'$LEFT'), 0)"
-_TAKE = _QUEUE + """
+_TAKE = (
+    _QUEUE
+    + """
 buffer = ctypes.create_string_buffer(1 << 16)
 R.mq_receive(R.mq_open(b'/$MARK', 0), buffer, 1 << 16, None)
 R.mq_unlink(b'/$MARK')
 print(buffer.value)
 """
+)
 _PAGES = """
 import gc, mmap
 for one in gc.get_objects():
@@ -78,8 +89,8 @@ _SURVIVORS: tuple[tuple[str, str], ...] = (
     ("leaves a daemon by a double fork", _FORK + "os.setsid()\nif os.fork():\n    os._exit(0)" + _LIVE),
     ("leaves a child in a group of its own", _FORK + "os.setpgid(0, 0)" + _LIVE),
     ("leaves a child that does not heed its parent's death", _FORK + _NO_PARENT + _LIVE),
-    ("leaves a child that ignores signals", _FORK + "for s in (1, 2, 3, 15): signal.signal(s, signal.SIG_IGN)" + _LIVE),
-    ("leaves a child of a reaper of its own", _OWN_REAPER + _FORK.replace("os._exit(0)", "time.sleep(0.2); os._exit(0)") + "os.fork()" + _LIVE),
+    ("leaves a child that ignores signals", _FORK + _DEAF + _LIVE),
+    ("leaves a child of a reaper of its own", _OWN_REAPER + _LATER + "os.fork()" + _LIVE),
     ("leaves a process that always forks away", _HOP),
     ("leaves a program started by a shell", _SHELL),
     ("leaves a thread of a child", _FORK + "import threading; threading.Thread(target=time.sleep, args=(5,)).start()"

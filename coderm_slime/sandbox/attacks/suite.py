@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import platform
 import secrets
 import socket
 import subprocess
@@ -13,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from coderm_slime.sandbox.attacks import processes
-from coderm_slime.sandbox.attacks.case import Attack, Sign
+from coderm_slime.sandbox.attacks.case import Attack
 from coderm_slime.sandbox.attacks.processes import Usage, Watch
 from coderm_slime.sandbox.attacks.scene import VARIABLE, Scene, Seen
 from coderm_slime.sandbox.pool import Sandbox
-from coderm_slime.sandbox.program import Limits, Program, Result, SandboxError
+from coderm_slime.sandbox.program import Program, Result, SandboxError
 from coderm_slime.settings.sandbox import SandboxSettings
 
 _WORKERS = 2  # the attack's and its neighbour's
@@ -94,10 +93,7 @@ class Suite:
         """The control: a plain process in a session of its own, against the same targets."""
         with Scene(attack, self._secret, None) as scene:
             python = self._sandbox.runtime.python if attack.drop else self._sandbox.runtime.original
-            succeeded = scene.succeeded(await _control(scene, python))
-            if os.path.ismount(scene.folder):
-                subprocess.run(["umount", "-l", str(scene.folder)], check=True)
-            return Attempt(succeeded)
+            return Attempt(scene.succeeded(await _control(scene, python)))
 
     async def inside(self, attack: Attack) -> Attempt:
         """The same in the sandbox, beside a neighbour that must not notice."""
@@ -110,15 +106,18 @@ class Suite:
             watch = Watch(attack, self._servers, min(self._servers), {int(said), *self._servers})
             began = time.monotonic()
             try:
+                first, program = (
+                    Program(scene.fill(source), limits=attack.limits, arguments=(scene.mark,))
+                    for source in (attack.before, attack.source)
+                )
                 if attack.before:
-                    await self._sandbox.run(Program(scene.fill(attack.before), limits=attack.limits))
-                program = Program(scene.fill(attack.source), limits=attack.limits)
+                    await self._sandbox.run(first)
                 result = await _watched(self._sandbox.run(program), scene, watch)
                 output, wall_s = result.stdout + result.stderr, time.monotonic() - began
             except SandboxError as error:
                 harm.append(f"no result: {error}")
                 output, wall_s = "", 0.0
-            left = self._left() - {int(said)}
+            left = self._left(scene.mark) - {int(said)}
             with contextlib.suppress(OSError):  # it may be gone, which its result tells
                 ours.send(b".")
             harm += await self._harm(neighbour)
@@ -126,9 +125,10 @@ class Suite:
                 harm.append(f"processes left: {sorted(left)}")
             return Attempt(scene.succeeded(Seen(output, wall_s, watch.usage, bool(harm), len(left))), tuple(harm))
 
-    def _left(self) -> set[int]:
+    def _left(self, mark: str) -> set[int]:
         """Processes of the runs, dead but not waited for ones too."""
-        return processes.below(self._servers, processes.table()) | processes.of_users(self._uids)
+        below = processes.below(self._servers, processes.table())
+        return below | processes.of_users(self._uids) | processes.marked(mark)
 
     async def _harm(self, neighbour: "asyncio.Future[Result]") -> list[str]:
         harm = []
@@ -190,7 +190,7 @@ async def _plain(command: list[str], scene: Scene) -> tuple[bytes, float, Watch]
             cwd=scene.cwd,
             start_new_session=True,
             pass_fds=(scene.inherited,),
-            **({"user": _NOBODY} if scene.attack.drop else {}),
+            user=_NOBODY if scene.attack.drop else None,
         )
         watch = Watch(scene.attack, {process.pid}, os.getpid(), set())
         try:
@@ -202,19 +202,3 @@ async def _plain(command: list[str], scene: Scene) -> tuple[bytes, float, Watch]
     finally:
         os.close(stdin)
         os.close(never)
-
-
-def no_control(attack: Attack) -> str:
-    """Why this machine has no control for a case; empty where it should have one."""
-    here = {"root": os.geteuid() == 0, "x86_64": platform.machine() == "x86_64", "ipv6": _has_ipv6()}
-    lacking = [need for need in attack.needs if not here[need]]
-    return f"needs {' and '.join(lacking)}" if lacking else ""
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as one:
-            one.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
