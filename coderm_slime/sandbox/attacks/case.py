@@ -27,7 +27,7 @@ class Sign(str, Enum):
     """What is seen from outside when an attack succeeds."""
 
     LEAKED = "the secret is in its output"
-    CHANGED = "a file outside is new or changed"
+    CHANGED = "a file or a queue outside is new or changed"
     HEARD = "a listener outside got its message"
     ENTERED = "it took a connection from outside"
     STRUCK = "the victim process is dead, stopped or changed"

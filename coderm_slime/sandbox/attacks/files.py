@@ -26,6 +26,12 @@ _ATTACKS: tuple[tuple[str, str], ...] = (
     ("changes a file's permissions", "import os; os.chmod('$OWNED', 0o777)"),
     ("makes a file run as its owner", "import os; os.chmod('$OWNED', 0o4755)"),
     ("changes a file's times", "import os; os.utime('$OWNED', (1, 1))"),
+    ("deletes a message queue", "import ctypes; ctypes.CDLL(None).msgctl($QUEUE, 0, None)"),
+    ("counts up a semaphore", "import ctypes; ctypes.CDLL(None).semop($SEMAPHORE, b'\\0\\0\\1\\0\\0\\0', 1)"),
+    (
+        "counts up a semaphore by the call with a time limit",
+        "import ctypes; ctypes.CDLL(None).semtimedop($SEMAPHORE, b'\\0\\0\\1\\0\\0\\0', 1, None)",
+    ),
     ("takes an attribute from a file", "import os; os.removexattr('$CANARY', 'user.coderm')"),
 )
 

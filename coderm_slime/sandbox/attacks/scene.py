@@ -21,6 +21,7 @@ from pathlib import Path
 from coderm_slime.sandbox.attacks import processes
 from coderm_slime.sandbox.attacks.case import Attack, Sign
 from coderm_slime.sandbox.attacks.processes import Usage
+from coderm_slime.sandbox.attacks.queues import Queues
 
 VARIABLE = "CODERM_ATTACK_SECRET"
 _FOR_ALL = 0o777
@@ -64,6 +65,8 @@ class Scene:
             self._packages = Path(packages) if packages else self._folder("packages")
             self.victim = self._make_victim()
             self._listen()
+            self._queues = Queues()
+            self._closing.callback(self._queues.remove)
             self._before = (self._files(), self._state_of_victim())
         except BaseException:
             self._closing.close()
@@ -171,6 +174,8 @@ class Scene:
             OPEN_FILE=self._open_file,
             SET_USER_ID=self._base / "as_owner",
             VICTIM=self.victim.pid,
+            QUEUE=self._queues.queue,
+            SEMAPHORE=self._queues.semaphore,
             ENVIRONMENT_AT=at,
             ENVIRONMENT_SIZE=size,
             ALL=-1 if self._inside else -self.victim.pid,
@@ -222,8 +227,8 @@ class Scene:
         return (self.folder, self.home, self._packages, Path(tempfile.gettempdir()), Path("/dev/shm"))
 
     def _files(self) -> tuple[object, ...]:
-        """Of the canaries all that can change, of the folders whether anything by the attempt's name is in them."""
-        found: list[object] = [os.path.ismount(self.folder)]
+        """Of canaries and queues all that can change, of the folders whether anything by the attempt's name is in them."""
+        found: list[object] = [os.path.ismount(self.folder), self._queues.state()]
         for canary in (self._canary, self._owned):
             if canary.exists():
                 status = canary.stat()
