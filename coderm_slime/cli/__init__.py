@@ -28,6 +28,7 @@ PARTS = (
     "coderm_slime.cli.exec",
     "coderm_slime.cli.bench_sandbox",
     "coderm_slime.cli.sandbox_serve",
+    "coderm_slime.cli.sandbox_attack",
 )
 
 
