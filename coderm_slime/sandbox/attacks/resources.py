@@ -58,7 +58,8 @@ _SLOW: tuple[tuple[str, str], ...] = (
     ("stays in C code past its limit",
      "import re, signal; signal.setitimer(signal.ITIMER_REAL, 1.2); re.match('(a+)+b', 'a' * 60)"),
     ("stays in a handler of its end", "import atexit, time; atexit.register(time.sleep, 1.2)"),
-    ("reads its input past its limit", "import signal, sys; signal.setitimer(signal.ITIMER_REAL, 1.2); $INSIDE or sys.stdin.read()\n"
+    ("reads its input past its limit",
+     "import signal, sys; signal.setitimer(signal.ITIMER_REAL, 1.2); $INSIDE or sys.stdin.read()\n"
      "import os; r, w = os.pipe(); os.read(r, 1)"),
     ("catches its end",
      "import time\nend = time.monotonic() + 1.2\nwhile time.monotonic() < end:\n    try:\n"

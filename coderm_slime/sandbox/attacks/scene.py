@@ -227,7 +227,7 @@ class Scene:
         return (self.folder, self.home, self._packages, Path(tempfile.gettempdir()), Path("/dev/shm"))
 
     def _files(self) -> tuple[object, ...]:
-        """Of canaries and queues all that can change, of the folders whether anything by the attempt's name is in them."""
+        """Of canaries and queues all that can change, whether folders have anything by the attempt's name."""
         found: list[object] = [os.path.ismount(self.folder), self._queues.state()]
         for canary in (self._canary, self._owned):
             if canary.exists():

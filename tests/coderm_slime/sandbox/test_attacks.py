@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -85,7 +86,10 @@ class Open(Sandbox):
         if not program.arguments:
             return await super().run(program)
         command = [sys.executable, "-c", program.source, *program.arguments]
-        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, start_new_session=True)
+        with tempfile.TemporaryDirectory() as folder:
+            done = await asyncio.to_thread(
+                subprocess.run, command, capture_output=True, text=True, start_new_session=True, cwd=folder
+            )
         return Result(
             done.stdout, done.stderr, "", Ending.OK, done.returncode, None, 0.0, 0.0, False, False, False, ()
         )
