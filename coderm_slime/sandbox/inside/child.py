@@ -62,7 +62,6 @@ def prepare_interpreter(folder: str) -> None:
         os.close(old)
     for descriptor in pipe:
         os.close(descriptor)
-    sys.path.insert(0, folder)
     os.environ["HOME"] = os.environ["TMPDIR"] = folder
 
 
@@ -83,6 +82,7 @@ def prepare(layers: Layers, folder: str, parent: int, files: Files) -> bytes:
         _place(files.program, setup)
         layers.close_up()
         sys.argv = ["main.py", *arguments]
+        sys.path.insert(0, folder)  # here, not in the server: it must never import what a program wrote
         for name, content in contents.items():
             _write_file(name, content)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the server reports it and the process ends
@@ -153,7 +153,7 @@ def _exit_code(code: object) -> int:
     if code is None:
         return 0
     if isinstance(code, int):
-        return code & 0xFF
+        return int.__and__(code, 0xFF)  # a subclass may have changed it
     print(code, file=sys.stderr)  # noqa: T201 - what `sys.exit("text")` does
     return 1
 

@@ -59,7 +59,8 @@ class Layers:
             self.on["landlock"] = f"version {self.landlock.version}"
         scopes = self.landlock is not None and self.landlock.scopes
         self._note("landlock_scope", None if scopes else "needs Landlock version 6 (Linux 6.12)")
-        self.filter = self._take("seccomp", lambda: _tried_filter(run_filter(scopes or self.uid is not None)))
+        own = self.uid is not None
+        self.filter = self._take("seccomp", lambda: _tried_filter(run_filter(scopes or own, own)))
         if self.filter:
             libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
             server_filter().install()

@@ -14,7 +14,10 @@ def make(path: str, uid: int | None) -> None:
 
 
 def used(path: str, max_files: int) -> tuple[int, int]:
-    """(bytes, files) below `path`, counted no further than beyond `max_files`. A file that vanishes counts nothing."""
+    """(bytes, files) below `path`, counted no further than beyond `max_files`.
+
+    A file that vanishes counts nothing; a folder that cannot be listed is more than any limit.
+    """
     total = files = 0
     pending = [path]
     while pending and files <= max_files:
@@ -26,16 +29,18 @@ def used(path: str, max_files: int) -> tuple[int, int]:
                     total += status.st_blocks * _BLOCK_BYTES
                     if stat.S_ISDIR(status.st_mode):
                         pending.append(entry.path)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError:  # not to be listed, or too deep: nobody can tell what is in it
+            return total, max_files + 1
     return total, files
 
 
 def remove(path: str) -> None:
     """Remove a folder with all in it: no link is followed, no depth or mode stops it. None of its users may live."""
+    os.chmod(path, 0o700)  # the program cannot have put another in its place: the folder above is not its own
     top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        os.fchmod(top, 0o700)
         moved = _Names()
         while names := os.listdir(top):
             for name in names:

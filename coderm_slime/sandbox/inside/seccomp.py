@@ -73,16 +73,20 @@ def server_filter() -> Filter:
     return Filter(blocks, table.audit)
 
 
-def run_filter(kill_freely: bool) -> Filter:
+def run_filter(kill_freely: bool, own_uid: bool = False) -> Filter:
     """For each run, the calls that the fork server itself needs.
 
     Args:
         kill_freely: something else (a user id, Landlock) keeps signals within the run; else a program may signal
             itself only, and not the processes that it started.
+        own_uid: permissions, owners and times of files may be changed; else these calls, which Landlock does not
+            know, do nothing and say they succeeded.
     """
     table = Table(os.uname().machine)
     blocks = {table[name]: [_refuse(REFUSED)] for name in ("mount", "pidfd_open")}
     blocks |= {table[name]: [_refuse(0)] for name in ("setsid", "setpgid")}
+    if not own_uid:
+        blocks |= {number: [_refuse(0)] for number in table.owners}
     if not kill_freely:
         blocks[table["kill"]] = _only_values(0, (0, _OWN_PID))
         blocks |= {table[name]: _only_values(0, (_OWN_PID,)) for name in ("tgkill", "tkill")}

@@ -15,7 +15,7 @@ from typing import Any
 from . import child
 from .layers import Layers
 from .supervise import Gone, Run
-from .wire import MAX_MESSAGE_BYTES, Options, Request, State
+from .wire import MAX_MESSAGE_BYTES, Options, Request
 
 _STAGING_BYTES = 64 << 10  # what a pipe holds
 _MAX_DESCRIPTORS = 32
@@ -65,7 +65,7 @@ def _serve(options: Options, state: mmap.mmap) -> bytes | None:
         message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, _MAX_DESCRIPTORS)
         if not message:
             return None
-        state[0] = State.NONE
+        state[:] = bytes(len(state))  # State.NONE; and no message from one run to the next
         run = Run(Request.unpack(message), layers, control, folder)
         source = run.start(descriptors, options.note)
         if source is not None:

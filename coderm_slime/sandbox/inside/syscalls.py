@@ -92,9 +92,36 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "mq_unlink": (241, 181),
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
+    "msgctl": (71, 187),
+    "semtimedop": (220, 192),
     "setxattr": (188, 5),
     "lsetxattr": (189, 6),
     "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    # what others do: names in folders that no layer closes to it, mounts; contexts of which the machine has few
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27),
+    "statmount": (457, 457),
+    "listmount": (458, 458),
+    "io_setup": (206, 0),
+}
+# Of a file's owner, and Landlock does not know them: without a user id of its own a program would reach the caller's.
+OWNERS: dict[str, tuple[int | None, int | None]] = {
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
 }
 # Those whose arguments decide, and those that the fork server needs itself, see seccomp.py.
 _BY_ARGUMENT: dict[str, tuple[int | None, int | None]] = {
@@ -133,8 +160,8 @@ class Table:
             raise OSError(errno.ENOSYS, f"no table of system calls for {machine}")
         self.audit = _AUDIT[machine]
         column = list(_AUDIT).index(machine)
-        numbers = [row[column] for row in _NUMBERS.values()]
-        self.refused = [number for number in numbers if number is not None]
+        self.refused = [number for row in _NUMBERS.values() if (number := row[column]) is not None]
+        self.owners = [number for row in OWNERS.values() if (number := row[column]) is not None]
         self._others = {name: row[column] for name, row in _BY_ARGUMENT.items()}
 
     def __getitem__(self, name: str) -> int:
