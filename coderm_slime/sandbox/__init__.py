@@ -34,14 +34,15 @@ what a run leaves in an interpreter for the next.
 
 Not covered: faults of the kernel (use a virtual machine against those), side channels such as timing, what lies
 readable under /usr or in the interpreter's folder, memory of all processes of a run together (`memory_bytes` counts
-each), Docker, gVisor and bubblewrap (the last does not start in most containers). `Ending.OK` says that the program
+each, and what waits in sockets comes on top), Docker, gVisor and bubblewrap (the last does not start in most containers). `Ending.OK` says that the program
 ended by itself, not that it is right: it may have called `os._exit(0)`. Programs that share a channel may pass
 each other what they can reach themselves.
 
 What programs find: `__main__` in main.py in the current folder, which is also HOME and TMPDIR; line-buffered UTF-8
 streams; a fixed hash seed; the packages of the caller's environment where their user id can read them, else those
 that `Program.imports` names. They do not find /proc, /dev/shm, hence no `multiprocessing` locks and pools; `nice`,
-memory files and files' access lists.
+memory files and files' access lists. Without a user id of its own (the caller is not root) a program's `chmod`, `chown`
+and `utime` do nothing and say they succeed, since Landlock does not keep them in its folder.
 Needs Linux 5.13 for Landlock.
 """
 

@@ -107,6 +107,7 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "statmount": (457, 457),
     "listmount": (458, 458),
     "io_setup": (206, 0),
+    "setsockopt": (54, 208),  # buffers of 8 MiB a socket, which no limit counts
 }
 # Of a file's owner, and Landlock does not know them: without a user id of its own a program would reach the caller's.
 OWNERS: dict[str, tuple[int | None, int | None]] = {
