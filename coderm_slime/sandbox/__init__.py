@@ -34,9 +34,9 @@ what a run leaves in an interpreter for the next.
 
 Not covered: faults of the kernel (use a virtual machine against those), side channels such as timing, what lies
 readable under /usr or in the interpreter's folder, memory of all processes of a run together (`memory_bytes` counts
-each, and what waits in sockets comes on top), Docker, gVisor and bubblewrap (the last does not start in most containers). `Ending.OK` says that the program
-ended by itself, not that it is right: it may have called `os._exit(0)`. Programs that share a channel may pass
-each other what they can reach themselves.
+each, and what waits in sockets comes on top), Docker, gVisor and bubblewrap (the last does not start in most
+containers). `Ending.OK` says that the program ended by itself, not that it is right: it may have called `os._exit(0)`.
+Programs that share a channel may pass each other what they can reach themselves.
 
 What programs find: `__main__` in main.py in the current folder, which is also HOME and TMPDIR; line-buffered UTF-8
 streams; a fixed hash seed; the packages of the caller's environment where their user id can read them, else those
