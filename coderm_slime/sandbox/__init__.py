@@ -41,8 +41,8 @@ Programs that share a channel may pass each other what they can reach themselves
 What programs find: `__main__` in main.py in the current folder, which is also HOME and TMPDIR; line-buffered UTF-8
 streams; a fixed hash seed; the packages of the caller's environment where their user id can read them, else those
 that `Program.imports` names. They do not find /proc, /dev/shm, hence no `multiprocessing` locks and pools; `nice`,
-memory files and files' access lists. Without a user id of its own (the caller is not root) a program's `chmod`, `chown`
-and `utime` do nothing and say they succeed, since Landlock does not keep them in its folder.
+memory files and files' access lists. Where the caller is not root, a program's `chmod`, `chown` and `utime` do nothing
+and say they succeed: they have no user id of their own there, and Landlock does not keep these calls in the folder.
 Needs Linux 5.13 for Landlock.
 """
 
