@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from coderm_slime.chat import Turns, learn_turns
 from coderm_slime.scoring.scorer import Scorer
-from coderm_slime.settings import RmSettings, Settings
+from coderm_slime.settings import RmSettings, Settings, SettingsError
 from reward.failures import Failures
 
 if TYPE_CHECKING:
@@ -78,6 +78,11 @@ async def _with_tests(
     from coderm_slime.sandbox import Sandbox  # the reward model's users need none
     from reward.judging import UnitTestJudge
 
+    if settings.sandbox.backend != "local":
+        raise SettingsError(
+            f"coderm.sandbox.backend={settings.sandbox.backend!r} runs single programs; unit tests run as two that "
+            "talk to each other, which needs 'local'"
+        )
     policy = settings.tests.policy_path or policy_path
     turns = await asyncio.to_thread(learn_turns, policy) if policy else _NO_MARKS
     async with Sandbox(settings.sandbox) as sandbox:
@@ -109,6 +114,7 @@ async def tests_session(settings: Settings, policy_path: str | None, abstains: b
     """The running event loop's session with the sandbox; the first call opens it.
 
     Raises:
+        SettingsError: another backend of the sandbox than the local one.
         SandboxError: this machine lacks a layer of isolation that is required.
         RenderError, TurnsError: the policy's chat template cannot be used.
     """

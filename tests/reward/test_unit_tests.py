@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from coderm_slime.sandbox import SandboxError
+from coderm_slime.settings import SettingsError
 from helpers import tiny
 from helpers.processes import fault_server
 from reward import hybrid, trl, unit_tests
@@ -130,6 +131,11 @@ def test_a_program_that_hangs_or_exits_early_fails_and_the_others_do_not_wait() 
 def test_a_sandbox_that_lacks_a_layer_is_an_error_and_no_low_reward() -> None:
     with pytest.raises(SandboxError):
         asyncio.run(reward(args(sandbox={"python": "/no/such/python"}), sample(fenced(RIGHT))))
+
+
+def test_a_backend_that_cannot_run_tests_is_refused() -> None:
+    with pytest.raises(SettingsError, match="needs 'local'"):
+        asyncio.run(reward(args(sandbox={"backend": "docker"}), sample(fenced(RIGHT))))
 
 
 def test_trl_reads_the_tests_from_its_columns_and_takes_none_for_an_abstention(monkeypatch) -> None:
