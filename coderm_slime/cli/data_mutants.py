@@ -11,7 +11,7 @@ from rich.progress import Progress
 from coderm_slime.cli.root import GROUPS
 from coderm_slime.errors import CodermError
 from coderm_slime.problems import LeftOut, read_problems
-from coderm_slime.records import PairExample, Problem, RecordError, append_jsonl, read_jsonl
+from coderm_slime.records import PairExample, Problem, RecordError, append_jsonl, written_rows
 from coderm_slime.settings import Settings, load_settings
 
 _stderr = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
@@ -43,11 +43,10 @@ def data_mutants(
 
 
 def _problems_in(out: Path) -> set[str]:
-    rows = list(read_jsonl(out, PairExample))
-    foreign = [row for row in rows if isinstance(row, RecordError) and not row.torn]
-    if foreign:
-        raise CodermError(f"{out} holds something else: {foreign[0]}")
-    return {row.metadata.get("id", "") for row in rows if isinstance(row, PairExample)}
+    try:
+        return {row.metadata.get("id", "") for row in written_rows(out, PairExample)}
+    except RecordError as error:
+        raise CodermError(f"{out} holds something else: {error}") from error
 
 
 async def _write(problems: list[Problem], out: Path, per_problem: int, seed: int, settings: Settings) -> None:
@@ -58,7 +57,7 @@ async def _write(problems: list[Problem], out: Path, per_problem: int, seed: int
         mutants = Mutants(sandbox, per_problem, seed)
         with Progress(console=_stderr) as bar:
             task = bar.add_task("problems", total=len(problems))
-            async for _, pairs in mutants_of(problems, mutants):
+            async for pairs in mutants_of(problems, mutants):
                 append_jsonl(out, pairs)
                 bar.update(task, advance=1)
     for fate, count in mutants.fates.most_common():

@@ -95,14 +95,12 @@ class Mutants:
         )
 
 
-async def mutants_of(
-    problems: Sequence[Problem], mutants: Mutants
-) -> AsyncIterator[tuple[Problem, list[PairExample]]]:
-    """Each problem with its pairs, in order, as they come; the problems behind it run meanwhile."""
+async def mutants_of(problems: Sequence[Problem], mutants: Mutants) -> AsyncIterator[list[PairExample]]:
+    """Each problem's pairs, in order, as they come; the problems behind it run meanwhile."""
     running = [asyncio.ensure_future(mutants.of(problem)) for problem in problems]
     try:
-        for problem, task in zip(problems, running, strict=True):
-            yield problem, await task
+        for task in running:
+            yield await task
     finally:
         for task in running:
             task.cancel()

@@ -55,6 +55,21 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | RecordError
                 yield number, _object(path, number, line)
 
 
+def written_rows(path: Path, kind: type[R]) -> list[R]:
+    """The rows that earlier runs appended; the torn last row of a killed one counts as not written.
+
+    Raises:
+        RecordError: the file holds something else, which appending would spoil.
+    """
+    rows = []
+    for row in read_jsonl(path, kind):
+        if not isinstance(row, RecordError):
+            rows.append(row)
+        elif not row.torn:
+            raise row
+    return rows
+
+
 def append_jsonl(path: Path, records: Iterable[Record]) -> None:
     """Append rows to `path`, made if absent; the torn last line of a killed writer is cut off first."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+from coderm_slime.access import fits_a_header
 from coderm_slime.sandbox.program import Program, Result, SandboxError
 from coderm_slime.sandbox.server import Layer
 from coderm_slime.settings.sandbox import SandboxSettings
@@ -69,6 +70,6 @@ def token_in_environment(settings: SandboxSettings) -> str | None:
         SandboxError: it cannot stand in a header.
     """
     token = os.environ.get(settings.api_key_variable, "").strip()
-    if not (token.isascii() and token.isprintable()):
+    if not fits_a_header(token):
         raise SandboxError(f"the token in the variable {settings.api_key_variable} has characters no header may have")
     return token or None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from coderm_slime.chat import as_response
 from coderm_slime.errors import CodermError
-from coderm_slime.records import REASONS, Candidate, RecordError, ScoredCandidate, append_jsonl, read_jsonl
+from coderm_slime.records import REASONS, Candidate, RecordError, ScoredCandidate, append_jsonl, written_rows
 from coderm_slime.scoring.scorer import Scorer
 from coderm_slime.settings import RmSettings, Thinking
 
@@ -56,11 +56,10 @@ class ScoreFile:
         Raises:
             CodermError: the file holds something else, which appending would spoil.
         """
-        rows = list(read_jsonl(self.path, ScoredCandidate))
-        foreign = [row for row in rows if isinstance(row, RecordError) and not row.torn]
-        if foreign:
-            raise CodermError(f"this file is no list of verdicts: {foreign[0]}")
-        return [row for row in rows if isinstance(row, ScoredCandidate)]
+        try:
+            return written_rows(self.path, ScoredCandidate)
+        except RecordError as error:
+            raise CodermError(f"this file is no list of verdicts: {error}") from error
 
     async def fill(
         self, candidates: Sequence[Candidate], settings: RmSettings, seen: Callable[[ScoredCandidate, int], None]

@@ -6,15 +6,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from coderm_slime.access import Url
 from coderm_slime.settings.failures import FailureSettings
+from coderm_slime.settings.fields import COMMAS
 
 Thinking = Literal["auto", "always", "never"]
 Shaping = Literal["clip", "softplus", "sigmoid"]
 Preset = Literal["paper", "robust"]
-
-
-def _split_commas(value: Any) -> Any:
-    """`CODERM_RM__URLS=http://a:1,http://b:2` gives two URLs."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _no_softmax(endpoint: Any) -> Any:
@@ -58,7 +54,7 @@ class RmSettings(FailureSettings):
 
     section: ClassVar[str] = "rm"
 
-    urls: Annotated[tuple[Url, ...], BeforeValidator(_split_commas)] = ()
+    urls: Annotated[tuple[Url, ...], COMMAS] = ()
     model_name: str | None = None
     endpoint: Endpoint = "/v1/embeddings"
     model_path: str | None = None

@@ -1,9 +1,11 @@
 """Section `sandbox`: who runs untrusted Python, how it is isolated, by which interpreter, how many at a time."""
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from coderm_slime.settings.fields import COMMAS
 
 LayerName = Literal[
     "session", "subreaper", "rlimits", "uid", "no_new_privs", "landlock", "landlock_scope", "seccomp", "tmpfs"
@@ -13,12 +15,7 @@ REQUIRED: tuple[LayerName, ...] = ("session", "subreaper", "rlimits", "uid", "no
 _MAX_UID = 1 << 31  # far from 2**32 - 1, which stands for "no change"
 
 
-def _split_commas(value: Any) -> Any:
-    """`CODERM_SANDBOX__ALLOW_MISSING=uid,landlock` names two layers."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-Layers = Annotated[tuple[LayerName, ...], BeforeValidator(_split_commas)]
+Layers = Annotated[tuple[LayerName, ...], COMMAS]
 
 
 def _cpus() -> int:

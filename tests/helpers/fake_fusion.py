@@ -55,19 +55,16 @@ class FakeFusion:
         return web.json_response(self.seen)
 
 
-async def main(mode: str) -> None:
+def app_for(mode: str) -> web.Application:
     fake = FakeFusion(mode)
     app = web.Application()
     app.router.add_post("/run_code", fake.run_code)
     app.router.add_get("/v1/ping", fake.ping)
     app.router.add_get("/seen", fake.tell)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    sys.stdout.write(f"http://127.0.0.1:{runner.addresses[0][1]}\n")
-    sys.stdout.flush()
-    await asyncio.Event().wait()
+    return app
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    from serving import serve  # beside this script
+
+    asyncio.run(serve(app_for(sys.argv[1])))

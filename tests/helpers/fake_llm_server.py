@@ -42,18 +42,15 @@ class FakeLlm:
         return web.json_response(self.seen)
 
 
-async def main(steps: list[dict[str, Any]]) -> None:
+def app_for(steps: list[dict[str, Any]]) -> web.Application:
     fake = FakeLlm(steps)
     app = web.Application(client_max_size=2**26)
     app.router.add_post("/v1/chat/completions", fake.chat)
     app.router.add_get("/seen", fake.tell)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    sys.stdout.write(f"http://127.0.0.1:{runner.addresses[0][1]}\n")
-    sys.stdout.flush()
-    await asyncio.Event().wait()
+    return app
 
 
 if __name__ == "__main__":
-    asyncio.run(main(json.loads(sys.argv[1])))
+    from serving import serve  # beside this script
+
+    asyncio.run(serve(app_for(json.loads(sys.argv[1]))))

@@ -106,7 +106,7 @@ class FaultServer:
         return web.json_response(taken)
 
 
-async def main(mode: str) -> None:
+def app_for(mode: str) -> web.Application:
     server = FaultServer(mode)
     app = web.Application(client_max_size=2**26)
     app.router.add_post("/v1/embeddings", server.embeddings)
@@ -114,14 +114,10 @@ async def main(mode: str) -> None:
     app.router.add_get("/model_info", server.info)
     app.router.add_get("/count", server.count)
     app.router.add_get("/taken", server.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    sys.stdout.write(f"http://127.0.0.1:{runner.addresses[0][1]}\n")
-    sys.stdout.flush()
-    await asyncio.Event().wait()
+    return app
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    from serving import serve  # beside this script
+
+    asyncio.run(serve(app_for(sys.argv[1])))
