@@ -114,8 +114,9 @@ class Runtime:
         Raises:
             SandboxError: they cannot be copied.
         """
-        if imports and self.unreadable and imports not in self.copies:
-            self.copies[imports] = str(copy_distributions(imports, self.unreadable, self.cache))
+        third_party = [name for name in imports if name.split(".")[0] not in sys.stdlib_module_names]
+        if third_party and self.unreadable and imports not in self.copies:
+            self.copies[imports] = str(copy_distributions(third_party, self.unreadable, self.cache))
 
     def packages(self, imports: tuple[str, ...]) -> tuple[str, ...]:
         """Folders of third-party packages for runs with these imports, after `provide`."""

@@ -1,6 +1,7 @@
 """Which layers are on, what each stops, and what happens where one is missing: real kernels, real refusals."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import shutil
@@ -201,3 +202,11 @@ def test_a_user_without_privileges_has_the_same_protection(readable_by_all: Path
     assert found.pop("full")[0] == "disk_limit", "no mounts for this user: the folder's size is watched"
     assert all(ending == "exception" for ending, _, _ in found.values()), found
     assert all("uid" not in layers and "seccomp" in layers for _, _, layers in found.values())
+
+
+def test_the_standard_library_needs_no_copy_where_packages_cannot_be_read(tmp_path: Path) -> None:
+    runtime = dataclasses.replace(Runtime.find(settings()), unreadable=(str(tmp_path),))
+    runtime.provide(("json", "os.path"))
+    assert runtime.packages(("json", "os.path")) == runtime.readable
+    with pytest.raises(SandboxError, match="no installed distribution"):
+        runtime.provide(("json", "no_such_package"))
