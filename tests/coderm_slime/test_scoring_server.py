@@ -1,6 +1,7 @@
 """The CPU stand-in server: its scores equal Hugging Face's, and it refuses what it cannot score."""
 
 import asyncio
+import itertools
 import json
 import random
 import threading
@@ -43,15 +44,21 @@ def post(url: str, body: object) -> tuple[int, str]:
 
 
 class FakeEngine:
-    """A FAKE engine: scores are lengths, length 13 breaks it and 14 has no number; each batch takes `seconds`."""
+    """A FAKE engine: scores are lengths, length 13 breaks it and 14 has no number; each batch takes `seconds`.
+
+    Computes only while `gate` is open: a test that closes it decides what waits at the same time, however slow the
+    machine is.
+    """
 
     max_tokens, vocab_size = 200_000, 10
 
     def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds, self.batches = seconds, []
+        self.seconds, self.batches, self.gate = seconds, [], threading.Event()
+        self.gate.set()
 
     def score(self, batch: list[list[int]]) -> list[float]:
         self.batches.append(len(batch))
+        assert self.gate.wait(60)
         time.sleep(self.seconds)
         if any(len(ids) == 13 for ids in batch):
             raise RuntimeError("thirteen")
@@ -86,7 +93,20 @@ def test_a_score_that_is_not_finite_is_a_server_error() -> None:
     assert (status, "not finite" in text) == (500, True)
 
 
+async def until_waiting(session: aiohttp.ClientSession, url: str, tokens: int) -> None:
+    """Come back when requests of `tokens` tokens in all are waiting or under way."""
+    wanted = f"coderm_standin_waiting_tokens {float(tokens)}"
+    while True:
+        async with session.get(f"{url}/metrics") as response:
+            if wanted in (await response.text()).splitlines():
+                return
+        await asyncio.sleep(0.01)
+
+
 def test_requests_that_wait_are_computed_together_and_one_that_breaks_the_model_spoils_no_other() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+
     async def burst(url: str) -> list[int]:
         async with aiohttp.ClientSession() as session:
 
@@ -94,33 +114,43 @@ def test_requests_that_wait_are_computed_together_and_one_that_breaks_the_model_
                 async with session.post(f"{url}/classify", json={"input_ids": [1] * length}) as response:
                     return response.status if response.status != 200 else (await response.json())["embedding"][0]
 
-            return await asyncio.gather(*map(one, range(1, 17)))
+            calls = [asyncio.ensure_future(one(1))]
+            await until_waiting(session, url, 1)
+            calls += [asyncio.ensure_future(one(length)) for length in range(2, 17)]
+            await until_waiting(session, url, sum(range(1, 17)))
+            engine.gate.set()
+            return await asyncio.gather(*calls)
 
-    engine = FakeEngine(seconds=0.05)
     with listening(engine) as url:
         assert asyncio.run(burst(url)) == [*range(1, 13), 500, 500, 15, 16]
-    assert max(engine.batches) >= 10
+    assert engine.batches == [1, 15] + [1] * 15  # a batch that broke is computed one by one
 
 
-def test_an_aborted_request_leaves_the_line(served: str) -> None:
+def test_an_aborted_request_leaves_the_line() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+
     async def abort(url: str) -> tuple[int, int]:
         async with aiohttp.ClientSession() as session:
             first = asyncio.ensure_future(session.post(f"{url}/classify", json={"input_ids": [1] * 5000}))
-            await asyncio.sleep(0.2)
+            await until_waiting(session, url, 5000)
             second = asyncio.ensure_future(
                 session.post(f"{url}/classify", json={"input_ids": [1] * 5000, "rid": "mine"})
             )
-            await asyncio.sleep(0.2)
+            await until_waiting(session, url, 10_000)
             await session.post(f"{url}/abort_request", json={"rid": "mine"})
+            engine.gate.set()
             return (await first).status, (await second).status
 
-    engine = FakeEngine(seconds=1.0)
     with listening(engine) as url:
         assert asyncio.run(abort(url)) == (200, 499)
-    assert len(engine.batches) == 1
+    assert engine.batches == [1]
 
 
 def test_more_than_can_be_done_soon_is_told_to_come_back() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+
     async def burst(url: str) -> list[tuple[int, str | None]]:
         async with aiohttp.ClientSession() as session:
 
@@ -129,9 +159,14 @@ def test_more_than_can_be_done_soon_is_told_to_come_back() -> None:
                 async with session.post(f"{url}/v1/embeddings", json=body) as response:
                     return response.status, response.headers.get("Retry-After")
 
-            return await asyncio.gather(*(one() for _ in range(6)))
+            calls = [asyncio.ensure_future(one()) for _ in range(6)]
+            refused = [await call for call in itertools.islice(asyncio.as_completed(calls), 3)]
+            engine.gate.set()
+            await asyncio.gather(*calls)
+            assert refused == [(503, "1")] * 3
+            return [call.result() for call in calls]
 
-    with listening(FakeEngine(seconds=0.3)) as url:
+    with listening(engine) as url:
         assert Counter(asyncio.run(burst(url))) == {(200, None): 3, (503, "1"): 3}  # 200,000 tokens may wait
 
 
