@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from coderm_slime.chat import DEFAULT_MAX_TOKENS
 from coderm_slime.errors import CodermError
@@ -29,18 +29,16 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def _path_alone(source: Any) -> Any:
-    return {"path": source} if isinstance(source, str | Path) else source
-
-
-class _Source(_Frozen):
+class Source(_Frozen):
     """A JSONL file, or the rows of it whose fields have one of the values in `where`."""
 
     path: Path
     where: dict[str, tuple[str | int | bool, ...]] = {}
 
-
-Source = Annotated[_Source, BeforeValidator(_path_alone)]
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, source: Any) -> Any:
+        return {"path": source} if isinstance(source, str | Path) else source
 
 
 class StageData(_Frozen):

@@ -1,7 +1,7 @@
 """All data of a run, rendered into its output folder before a model is loaded; a second run finds it there.
 
-Needs no torch: `coderm train-rm` does this before it starts the ranks, so bad data stops a run in seconds. Ranks do the
-same again and find it done; one at a time, held by a lock.
+Needs no torch: `coderm train-rm` does this before it starts the ranks, so bad data stops a run in seconds. Ranks do
+the same again and find it done; one at a time, held by a lock.
 """
 
 import hashlib
@@ -13,12 +13,13 @@ from pathlib import Path
 
 from coderm_slime.chat import Renderer
 from coderm_slime.scoring.probe import card_fits
-from rm_train.config import StageName, StagePart, TrainConfig, _Source
+from rm_train.config import Source, StageName, StagePart, TrainConfig
 from rm_train.data.rows import DataError, Skipped, read_rows
 from rm_train.data.store import Store, write_facts, write_store
 from rm_train.data.units import render_units
 
 FOLDER = "data"
+_PIECE_BYTES = 1 << 20
 _FORM = 1  # of the stored units: another number makes them anew
 
 
@@ -85,14 +86,14 @@ def _stage(config: TrainConfig, part: StagePart, renderer: Renderer, folder: Pat
 
 
 def _set(
-    config: TrainConfig, part: StagePart, sources: Sequence[_Source], renderer: Renderer, folder: Path
+    config: TrainConfig, part: StagePart, sources: Sequence[Source], renderer: Renderer, folder: Path
 ) -> Prepared:
     sources = [source.model_copy(update={"path": config.data.root / source.path}) for source in sources]
     form = {
         "form": _FORM,
         "share": config.data.share_programs,
         "by_visits": part.stage.loss.visit_weights,
-        "budget": part.stage.micro_batch_tokens,
+        "budget": part.stage.micro_batch_tokens if config.data.share_programs else None,
         "renderer": renderer.fingerprint,
     }
     fingerprint = _fingerprint(sources, form)
@@ -115,7 +116,7 @@ def _set(
     return Prepared(file, fingerprint, known["units"], skipped)
 
 
-def _check(skipped: Skipped, units: int, sources: Sequence[_Source], max_bad_share: float) -> None:
+def _check(skipped: Skipped, units: int, sources: Sequence[Source], max_bad_share: float) -> None:
     files = ", ".join(str(source.path) for source in sources)
     first = f"; the first: {skipped.examples[0]}" if skipped.examples else ""
     if not units:
@@ -128,13 +129,14 @@ def _check(skipped: Skipped, units: int, sources: Sequence[_Source], max_bad_sha
         )
 
 
-def _fingerprint(sources: Sequence[_Source], form: dict[str, object]) -> str:
+def _fingerprint(sources: Sequence[Source], form: dict[str, object]) -> str:
     digest = hashlib.sha256(json.dumps(form, sort_keys=True).encode())
     for source in sources:
         digest.update(json.dumps(source.where, sort_keys=True).encode())
         try:
             with source.path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest() if hasattr(hashlib, "file_digest") else b"")
+                while piece := file.read(_PIECE_BYTES):
+                    digest.update(piece)
         except FileNotFoundError as error:
             raise DataError(f"{source.path} is not there; name it in `data`, or where it lies by --data") from error
     return digest.hexdigest()[:16]

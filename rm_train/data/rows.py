@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
 from coderm_slime.errors import CodermError
 from coderm_slime.records import PairExample, RecordError, ScalarExample, read_objects
+from rm_train.config import Source
 
 Row = ScalarExample | PairExample
 _SHOWN = 3  # bad rows whose text is kept
@@ -21,13 +22,6 @@ _SHOWN = 3  # bad rows whose text is kept
 
 class DataError(CodermError):
     """Training data cannot be used as it is. The text names the file and says why."""
-
-
-class Source(Protocol):
-    """What is read of `config.Source`."""
-
-    path: Path
-    where: dict[str, tuple[str | int | bool, ...]]
 
 
 @dataclass

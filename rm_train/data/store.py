@@ -69,8 +69,9 @@ def write_store(units: Iterable[Unit], file: Path) -> int:
     )
     count = 0
     with ArrowWriter(features=features, path=str(file)) as writer:
-        for count, unit in enumerate(units, start=1):
+        for unit in units:
             writer.write(_row(unit))
+            count += 1
         writer.finalize()
     return count
 
