@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn.functional import linear, silu
 
-from rm_train import device
+from rm_train import device, parallel
 from rm_train.packed import Packed
 from rm_train.parallel import Layout
 from rm_train.shape import BackboneShape
@@ -111,6 +111,18 @@ class RewardModel(torch.nn.Module):  # type: ignore[misc]  # torch is untyped he
         if config.sequence_parallel:
             hidden = _gathered(hidden)
         return hidden[batch.last_tokens].float()
+
+    def sharded_state_dict(self) -> dict[str, Any]:
+        """Every parameter by name, with which part of the whole it is, as Megatron's checkpoints take them."""
+        from megatron.core.transformer.utils import make_sharded_tensors_for_checkpoint
+
+        groups = {"tp_group": parallel.tp_group(), "dp_cp_group": parallel.dp_group()}
+        parts = {
+            **self.backbone.embedding.sharded_state_dict("backbone.embedding.", (), dict(groups)),
+            **self.backbone.decoder.sharded_state_dict("backbone.decoder.", (), dict(groups)),
+            **make_sharded_tensors_for_checkpoint(self.score.state_dict(keep_vars=True), "score.", **groups),
+        }
+        return {name: parts[name] for name, _ in self.named_parameters()}
 
 
 class _NoOutput(torch.nn.Module):  # type: ignore[misc]  # torch is untyped here

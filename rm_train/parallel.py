@@ -159,14 +159,25 @@ def _is_partial(name: str, parameter: torch.nn.Parameter) -> bool:
     return "q_layernorm" in name or "k_layernorm" in name or bool(getattr(parameter, "sequence_parallel", False))
 
 
+def broadcast(tensors: list[torch.Tensor], rank: int, group: Any) -> None:
+    """Give every rank of `group` its rank `rank`'s `tensors`, in one message and in place."""
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    dist.broadcast(flat, dist.get_global_rank(group, rank), group=group)
+    _spread(flat, tensors)
+
+
+def _spread(flat: torch.Tensor, tensors: list[torch.Tensor]) -> None:
+    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(part.view_as(tensor))
+
+
 def _sum_in_pieces(tensors: Iterable[torch.Tensor], group: Any) -> None:
     if dist.get_world_size(group) == 1:
         return
     for piece in pieces(tensors, _PIECE_ELEMENTS):
         flat = torch.cat([tensor.reshape(-1) for tensor in piece])
         dist.all_reduce(flat, group=group)
-        for tensor, part in zip(piece, flat.split([tensor.numel() for tensor in piece]), strict=True):
-            tensor.copy_(part.view_as(tensor))
+        _spread(flat, piece)
 
 
 def pieces(tensors: Iterable[torch.Tensor], limit: int) -> list[list[torch.Tensor]]:
