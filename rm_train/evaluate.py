@@ -1,6 +1,6 @@
 """A validation set scored by the model as it stands, all data-parallel ranks taking a part of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,38 +49,31 @@ def evaluate(model: RewardModel, store: Store, budget: int, rows: int | None = N
 
 def scores_of(model: RewardModel, units: Sequence[Unit], budget: int) -> list[list[float]]:
     """Scores of every unit's sequences; every rank calls this with the same units and gets the same."""
-    values = _gathered(model, units, budget, lambda packed: model(packed)[:, None])[:, 0].tolist()
-    return _by_unit(units, values)
+    values = iter(_gathered(model.layout, units, budget, lambda packed: model(packed)[:, None], 1)[:, 0].tolist())
+    return [[next(values) for _ in unit.sequences] for unit in units]
 
 
 def features_of(model: RewardModel, units: Sequence[Unit], budget: int) -> torch.Tensor:
-    """What the head reads of every sequence, units in order, (sequences, hidden); as `scores_of` is called."""
-    return _gathered(model, units, budget, model.features)
+    """What the head reads of every sequence, units in order, (sequences, hidden); called as `scores_of` is."""
+    return _gathered(model.layout, units, budget, model.features, model.shape.hidden)
 
 
-def _gathered(model: RewardModel, units: Sequence[Unit], budget: int, read: "Reader") -> torch.Tensor:
-    """Rows of `read`, one a sequence, computed by the data-parallel ranks in turn and put back in order."""
-    layout = model.layout
+def _gathered(
+    layout: parallel.Layout, units: Sequence[Unit], budget: int, read: Callable[[Packed], torch.Tensor], width: int
+) -> torch.Tensor:
+    """Rows of `read`, one a sequence, read by the data-parallel ranks in turn and put back in order; on the CPU."""
     batches = micro_batches([unit.tokens for unit in units], budget, layout.dp)[layout.dp_rank :: layout.dp]
     starts = np.cumsum([0, *(len(unit.sequences) for unit in units)])
     places: list[int] = []
-    rows = [torch.empty(0, 1)]
-    with torch.inference_mode():
+    rows = [torch.empty(0, width)]
+    with torch.no_grad():
         for batch in filter(None, batches):
             places += [int(starts[index]) + n for index in batch for n in range(len(units[index].sequences))]
             rows.append(read(Packed.of([ids for index in batch for ids in units[index].sequences])).float().cpu())
-    width = max(part.shape[1] for part in rows)
-    mine = torch.cat([part.expand(len(part), width) if len(part) else torch.empty(0, width) for part in rows])
-    width = int(_most(width))
-    mine = mine if len(mine) else torch.empty(0, width)
-    # float64 holds every place exactly
-    everything = parallel.gather_over_dp(torch.cat([torch.tensor(places)[:, None].double(), mine.double()], dim=1))
+    # In float64, which holds every place exactly.
+    mine = torch.cat([torch.tensor(places, dtype=torch.float64)[:, None], torch.cat(rows).double()], dim=1)
+    everything = parallel.gather_over_dp(mine)
     return everything[everything[:, 0].argsort(), 1:].float()
-
-
-def _most(value: int) -> int:
-    widths = parallel.gather_over_dp(torch.tensor([value]))
-    return int(widths.max())
 
 
 def _swap_test(
@@ -111,11 +104,6 @@ def _accuracy(units: Sequence[Unit], scores: Sequence[Sequence[float]], *, swapp
 def _turned(unit: Unit) -> Unit:
     """The unit's sequences in the other order."""
     return Unit(unit.key, list(unit.sequences)[::-1], list(unit.targets)[::-1], list(unit.target_weights)[::-1])
-
-
-def _by_unit(units: Sequence[Unit], values: Sequence[float]) -> list[list[float]]:
-    rest = iter(values)
-    return [[next(rest) for _ in unit.sequences] for unit in units]
 
 
 def _sample(size: int, rows: int | None) -> list[int]:

@@ -6,11 +6,13 @@ Made of `coderm_slime.metrics`; knows neither model nor files.
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from coderm_slime.metrics import MetricError, PairReport, auc, pair_outcomes, pair_report, spearman
 from rm_train.data.units import Unit
 
+Array = NDArray[np.float64]
 _BINS = 10
 
 
@@ -143,7 +145,7 @@ def _pair_figures(units: Sequence[Unit], scores: Sequence[Sequence[float]]) -> P
     )
 
 
-def _pair_calibration(margins: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tuple[Bin, ...]:
+def _pair_calibration(margins: Array) -> tuple[Bin, ...]:
     sure = 1 / (1 + np.exp(-np.minimum(np.abs(margins), 50)))
     right = (margins > 0) + 0.5 * (margins == 0)
     edges = np.linspace(0.5, 1.0, _BINS // 2 + 1)
@@ -155,29 +157,25 @@ def _pair_calibration(margins: "np.ndarray[tuple[int], np.dtype[np.float64]]") -
     )
 
 
-def _by_length(
-    outcomes: "np.ndarray[tuple[int], np.dtype[np.float64]]", longer: "np.ndarray[tuple[int], np.dtype[np.int64]]"
-) -> tuple[Bin, ...]:
+def _by_length(outcomes: Array, longer: NDArray[np.int64]) -> tuple[Bin, ...]:
     """`found` is the accuracy; `predicted` how often the longer side won, half where both are as long."""
     kinds = (("chosen is longer", longer > 0), ("as long", longer == 0), ("chosen is shorter", longer < 0))
     longer_won = np.where(longer > 0, outcomes, np.where(longer < 0, 1 - outcomes, 0.5))
     return tuple(_bin(name, longer_won[where], outcomes[where]) for name, where in kinds if where.any())
 
 
-def _by_quantile(
-    scores: "np.ndarray[tuple[int], np.dtype[np.float64]]", targets: "np.ndarray[tuple[int], np.dtype[np.float64]]"
-) -> tuple[Bin, ...]:
+def _by_quantile(scores: Array, targets: Array) -> tuple[Bin, ...]:
     """Sequences in up to ten parts of equal size by score."""
     order = np.argsort(scores, kind="stable")
     parts = [part for part in np.array_split(order, _BINS) if len(part)]
     return tuple(_bin(f"part {n}", scores[part], targets[part]) for n, part in enumerate(parts, start=1))
 
 
-def _bin(name: str, predicted: "np.ndarray", found: "np.ndarray") -> Bin:  # type: ignore[type-arg]
+def _bin(name: str, predicted: Array, found: Array) -> Bin:
     return Bin(name=name, count=len(found), predicted=float(predicted.mean()), found=float(found.mean()))
 
 
-def _spearman(scores: Sequence[float], targets: Sequence[float]) -> float | None:
+def _spearman(scores: Array, targets: Array) -> float | None:
     try:
         return spearman(scores, targets)
     except MetricError:

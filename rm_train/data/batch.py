@@ -50,6 +50,11 @@ class MicroBatch:
         nothing, no_pairs = torch.zeros_like(self.target_weights), torch.zeros_like(self.pair_weights)
         return MicroBatch(self.packed, self.targets, nothing, self.better, self.worse, no_pairs, self.gaps)
 
+    def to(self, device: torch.device) -> "MicroBatch":
+        """The same on `device`."""
+        moved = {name: value.to(device) for name, value in vars(self).items()}
+        return MicroBatch(**moved)
+
 
 def _floats(values: Sequence[float]) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float32)

@@ -68,3 +68,10 @@ def _spread(order: Sequence[int], tokens: Sequence[int], budget: int, count: int
         batches[emptiest].append(index)
         loads[emptiest] += tokens[index]
     return batches
+
+
+def rows_of(kind: str, sequences: Numbers, pairs: Numbers) -> Numbers:
+    """How many of a step's rows each unit is, by the kind of loss: labels, pairs, or pairs and single labels."""
+    if kind == "mse":
+        return sequences
+    return pairs if kind == "bradley_terry" else np.maximum(pairs, 1)

@@ -7,7 +7,7 @@ the same again and find it done; one at a time, held by a lock.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -129,7 +129,7 @@ def _check(skipped: Skipped, units: int, sources: Sequence[Source], max_bad_shar
         )
 
 
-def _fingerprint(sources: Sequence[Source], form: dict[str, object]) -> str:
+def _fingerprint(sources: Sequence[Source], form: Mapping[str, object]) -> str:
     digest = hashlib.sha256(json.dumps(form, sort_keys=True).encode())
     for source in sources:
         digest.update(json.dumps(source.where, sort_keys=True).encode())
