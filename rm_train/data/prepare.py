@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from coderm_slime.chat import Renderer
@@ -109,7 +109,7 @@ def _set(
             budget=part.stage.micro_batch_tokens,
         )
         count = write_store(units, file)
-        write_facts({"units": count, "skipped": asdict(skipped)}, facts)
+        write_facts({"units": count, "skipped": vars(skipped)}, facts)
     known = json.loads(facts.read_text(encoding="utf-8"))
     skipped = Skipped(**{**known["skipped"], "reasons": Counter(known["skipped"]["reasons"])})
     _check(skipped, known["units"], sources, config.data.max_bad_share)
