@@ -136,14 +136,18 @@ def load(folder: Path, model: RewardModel, optimizer: Optimizer) -> Saved:
     """
     from megatron.core import dist_checkpointing
     from megatron.core.dist_checkpointing.core import CheckpointingException
+    from torch.distributed.checkpoint.api import CheckpointException  # what a rank of torch's reader met; no Exception
 
     saved = read(folder)
     _check_same_model(folder, saved, model)
     device.stand_in_for_cuda()
     try:
         loaded = dist_checkpointing.load(_sharded(model, optimizer), str(folder))
-    except (CheckpointingException, OSError, RuntimeError, ValueError, EOFError, LookupError) as error:
-        raise ResumeError(f"{folder} is damaged: {type(error).__name__}: {error}; resume from another one") from error
+    except (CheckpointingException, CheckpointException, OSError, RuntimeError, ValueError, LookupError) as error:
+        reason = str(error).strip().rpartition("\n")[2]
+        raise ResumeError(
+            f"{folder} is damaged ({reason or type(error).__name__}); resume from another one"
+        ) from error
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(loaded["model"][name])

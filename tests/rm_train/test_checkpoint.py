@@ -22,13 +22,13 @@ Losses = dict[int, float]
 
 
 class Runs:
-    """Runs of checkpoint_ranks.py on one model, each in both kinds of numbers."""
+    """Runs of checkpoint_ranks.py on one model, in one or more kinds of numbers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.model = tiny.reward_model(folder / "model", "qwen3", spread=8.0, vocab_size=313)
 
-    def jobs(self, name: str, tp: int, **options: Any) -> list[dict[str, Any]]:
+    def jobs(self, name: str, tp: int, dtypes: tuple[str, ...], **options: Any) -> list[dict[str, Any]]:
         common = {"tp": tp, "model": str(self.model), "until": END, "save_at": [SAVED], **options}
         return [
             {
@@ -37,16 +37,18 @@ class Runs:
                 "root": str(self.root(name, dtype)),
                 "losses": str(self.folder / f"{name}-{dtype}.json"),
             }
-            for dtype in DTYPES
+            for dtype in dtypes
         ]
 
     def root(self, name: str, dtype: str = "float32") -> Path:
         return self.folder / name / dtype
 
-    def run(self, name: str, tp: int, processes: int, **options: Any) -> dict[str, Losses]:
-        done = ranks.torchrun(processes, "checkpoint_ranks.py", json.dumps(self.jobs(name, tp, **options)))
+    def run(
+        self, name: str, tp: int, processes: int, dtypes: tuple[str, ...] = ("float32",), **options: Any
+    ) -> dict[str, Losses]:
+        done = ranks.torchrun(processes, "checkpoint_ranks.py", json.dumps(self.jobs(name, tp, dtypes, **options)))
         assert done.returncode == 0, done.stderr[-4000:]
-        read = {dtype: json.loads((self.folder / f"{name}-{dtype}.json").read_text()) for dtype in DTYPES}
+        read = {dtype: json.loads((self.folder / f"{name}-{dtype}.json").read_text()) for dtype in dtypes}
         return {dtype: {int(step): loss for step, loss in losses.items()} for dtype, losses in read.items()}
 
     def copy(self, old: str, new: str) -> None:
@@ -61,7 +63,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 @pytest.fixture(scope="module")
 def straight(runs: Runs) -> dict[str, Losses]:
     """Four steps at tensor parallel 2; a checkpoint after two."""
-    return runs.run("straight", tp=2, processes=2)
+    return runs.run("straight", tp=2, processes=2, dtypes=DTYPES)
 
 
 def test_training_without_a_stop_changes_the_loss(straight: dict[str, Losses]) -> None:
@@ -74,18 +76,22 @@ def test_on_the_same_ranks_the_losses_go_on_as_if_nothing_had_happened(
     runs: Runs, straight: dict[str, Losses]
 ) -> None:
     runs.copy("straight", "same")
-    again = runs.run("same", tp=2, processes=2)
+    again = runs.run("same", tp=2, processes=2, dtypes=DTYPES)
     for dtype, losses in again.items():
         assert losses == pytest.approx({step: straight[dtype][step] for step in (2, 3)}, abs=1e-6), dtype
 
 
-def test_a_checkpoint_goes_from_two_ranks_to_one_and_on_to_two_by_two(runs: Runs, straight: dict[str, Losses]) -> None:
+def test_a_checkpoint_goes_from_two_ranks_to_one_and_on_to_two_by_two_and_as_many_stay_as_asked_for(
+    runs: Runs, straight: dict[str, Losses]
+) -> None:
     expected = straight["float32"]
     runs.copy("straight", "one")
     one = runs.run("one", tp=1, processes=1, until=3, save_at=[3])["float32"]
     assert one == pytest.approx({2: expected[2]}, abs=5e-5)
-    four = runs.run("one", tp=2, processes=4)["float32"]
+    four = runs.run("one", tp=2, processes=4, save_at=[4])["float32"]
     assert four == pytest.approx({3: expected[3]}, abs=5e-5)
+    names = sorted(path.name for path in runs.root("one").glob("step-*"))
+    assert names == ["step-00000003", "step-00000004"], "two are kept of three"
 
 
 def test_a_run_killed_while_it_saves_leaves_the_last_good_checkpoint_and_goes_on(
@@ -95,7 +101,7 @@ def test_a_run_killed_while_it_saves_leaves_the_last_good_checkpoint_and_goes_on
 
     runs.copy("straight", "killed")
     mark = runs.folder / "mark"
-    jobs = runs.jobs("killed", tp=1, save_at=[3], hang_in_save=3, mark=str(mark))
+    jobs = runs.jobs("killed", 1, ("float32",), save_at=[3], hang_in_save=3, mark=str(mark))
     script = str(ranks.ROOT / "tests" / "rm_train" / "checkpoint_ranks.py")
     with subprocess.Popen(
         [sys.executable, script, json.dumps(jobs)], env=ranks.environment(), start_new_session=True
@@ -113,13 +119,6 @@ def test_a_run_killed_while_it_saves_leaves_the_last_good_checkpoint_and_goes_on
     assert again["float32"] == pytest.approx({step: straight["float32"][step] for step in (2, 3)}, abs=1e-6)
     assert checkpoint.latest(root) == root / "step-00000003"
     assert not list(root.glob(".*.partial"))
-
-
-def test_as_many_checkpoints_stay_as_asked_for(runs: Runs, straight: dict[str, Losses]) -> None:
-    runs.copy("straight", "kept")
-    runs.run("kept", tp=1, processes=1, until=5, save_at=[3, 4, 5])
-    names = sorted(path.name for path in runs.root("kept").glob("step-*"))
-    assert names == ["step-00000004", "step-00000005"]
 
 
 def test_what_stands_beside_the_tensors_is_json(runs: Runs, straight: dict[str, Losses]) -> None:
@@ -140,7 +139,7 @@ def test_a_damaged_checkpoint_and_one_of_another_model_are_refused_with_a_reason
         file.write_bytes(file.read_bytes()[:100])
     facts = next(runs.root("damaged", "bfloat16").glob("step-*/facts.json"))
     facts.write_text(facts.read_text().replace('"layers": 2', '"layers": 3'))
-    damaged, other = runs.jobs("damaged", tp=1)
+    damaged, other = runs.jobs("damaged", 1, DTYPES)
     for job, reason in ((damaged, "is damaged"), (other, "is of another model")):
         done = ranks.alone("checkpoint_ranks.py", json.dumps([job]))
         assert done.returncode == 1
