@@ -7,6 +7,7 @@ other ranks.
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from rich.console import Console
@@ -47,6 +48,10 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: torchrun ... -m rm_train CONFIG")
     logging.basicConfig(level=logging.WARNING)
+    # What megatron-core says about fused kernels that are not installed, and torch about megatron-core's use of it.
+    warnings.filterwarnings("ignore", module=r"megatron\..*|torch\.distributed\..*")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     console = Console(stderr=True)
     try:
         _train(Path(sys.argv[1]), console)

@@ -5,7 +5,7 @@ the model's heads fit the tensor parallelism is checked later, where the model's
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -274,10 +274,14 @@ def load_config(path: Path, options: Mapping[str, Any] | None = None) -> TrainCo
         raise ConfigError(f"{path} holds no keys but a {type(tree).__name__}")
     for key, value in (options or {}).items():
         _set(tree, key.split("."), value)
+    return _validated(tree, str(path))
+
+
+def _validated(tree: dict[str, Any], where: str) -> TrainConfig:
     try:
         return TrainConfig.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{path}: " + _explain(error)) from None
+        raise ConfigError(f"{where}: " + _explain(error)) from None
 
 
 def with_data(config: TrainConfig, data: Path) -> TrainConfig:
@@ -290,7 +294,19 @@ def with_data(config: TrainConfig, data: Path) -> TrainConfig:
         lists = [] if stage is None else [stage["train"], *stage["validation"].values()]
         for source in (source for sources in lists for source in sources):
             source["path"] = str(data.absolute())
-    return TrainConfig.model_validate(tree)
+    return _validated(tree, "the options")
+
+
+def with_sets(config: TrainConfig, train: Sequence[Path], validation: Mapping[str, Path]) -> TrainConfig:
+    """`config` with other training files, if any, and with more validation sets, in every stage that has data."""
+    tree = config.model_dump(mode="json")
+    for name in STAGES:
+        if (stage := tree["data"][name]) is None:
+            continue
+        if train:
+            stage["train"] = [{"path": str(path.absolute())} for path in train]
+        stage["validation"] |= {key: [{"path": str(path.absolute())}] for key, path in validation.items()}
+    return _validated(tree, "the options")
 
 
 def save_config(config: TrainConfig, path: Path) -> None:

@@ -36,7 +36,7 @@ class Log:
             self._sinks.append(_WandB(config))
 
     def write(self, row: dict[str, Any]) -> None:
-        """A row; `global_step` is its place, `kind` is `step` or `evaluation`."""
+        """A row; `global_step` is its place, `kind` is `step`, `evaluation` or `result`."""
         for sink in self._sinks:
             sink.write(row)
 

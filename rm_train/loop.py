@@ -46,6 +46,7 @@ class Place:
         reserve_s: of a time budget, for the evaluation at the end.
         tokens: read in this stage so far, over all ranks.
         best: the best accuracy so far on the set that selects.
+        result: the step whose weights the stage ends with.
     """
 
     stage: str
@@ -55,6 +56,7 @@ class Place:
     reserve_s: float = 0.0
     tokens: int = 0
     best: float | None = None
+    result: int | None = None
 
     @property
     def global_step(self) -> int:
@@ -191,12 +193,12 @@ class StageRun:
             if name == selects:
                 self._keep_if_best(found, place)
 
-    def _evaluate_set(self, name: str, place: Place, rows: int | None) -> Evaluated:
+    def _evaluate_set(self, name: str, place: Place, rows: int | None, kind: str = "evaluation") -> Evaluated:
         found = evaluate(self._model, self._validation[name], self._stage.micro_batch_tokens, rows)
         headline = found.figures.headline()
-        self._log.write({**self._row("evaluation", place), "set": name, "units": found.figures.units, **headline})
+        self._log.write({**self._row(kind, place), "set": name, "units": found.figures.units, **headline})
         shown = ", ".join(f"{key} {headline[key]:.4f}" for key in ("accuracy", "mse", "spearman") if key in headline)
-        self._progress.say(f"{self._name} step {place.step}, {name} ({found.figures.units} units): {shown}")
+        self._progress.say(f"{self._name}, {kind} at step {place.step}, {name} ({found.figures.units} units): {shown}")
         return found
 
     def _keep_if_best(self, found: Evaluated, place: Place) -> None:
@@ -211,13 +213,15 @@ class StageRun:
 
     def _result(self, place: Place) -> dict[str, Evaluated]:
         """The whole evaluation of what the stage ends with: its last weights, or the chosen ones."""
+        place.result = place.step
         if self._config.evaluation.select_by is not None:
             self._evaluate(place)
             best = checkpoint.latest(self._best_root)
             if best is not None and checkpoint.read(best).step != place.global_step:
                 saved = checkpoint.load(best, self._model, self._optimizer)
-                self._progress.say(f"{self._name} ends with the weights of step {saved.step - place.before}")
-        return {name: self._evaluate_set(name, place, rows=None) for name in self._validation}
+                place.result = saved.step - place.before
+                self._progress.say(f"{self._name} ends with the weights of step {place.result}")
+        return {name: self._evaluate_set(name, place, rows=None, kind="result") for name in self._validation}
 
 
 def _agreed(value: float) -> float:

@@ -5,6 +5,8 @@ next stage. Each is skipped where it is there already.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from rm_train.log import Log, SilentLog
 from rm_train.loop import Place, Progress, StageRun
 from rm_train.model import RewardModel, build
 from rm_train.optimizer import Optimizer
+from rm_train.outlook import memory_of_a_rank
 from rm_train.report import write_report
 from rm_train.shape import BackboneShape
 
@@ -38,9 +41,26 @@ def train(config: TrainConfig, progress: Progress) -> None:
     """
     layout = parallel.start(config.tp)
     sets = prepare(config)
+    memory_of_a_rank(config, layout)
     model = build(BackboneShape.of(config.model), layout, getattr(torch, config.dtype), recompute=config.recompute)
-    _Run(config, sets, model, progress).go()
+    with _held(config.output):
+        _Run(config, sets, model, progress).go()
     parallel.stop()
+
+
+@contextmanager
+def _held(output: Path) -> Iterator[None]:
+    """Keep other runs off the output folder; a killed one holds it no longer."""
+    from filelock import FileLock, Timeout
+
+    if dist.get_rank() != 0:
+        yield
+        return
+    try:
+        with FileLock(output / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise CodermError(f"another run is at work in {output}; end it, or name another output folder") from error
 
 
 @dataclass
