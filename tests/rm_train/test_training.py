@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from helpers import tiny
-from helpers.processes import coderm, coderm_serve
+from helpers.processes import coderm, coderm_serve, free_port
 from helpers.ranks import ROOT, environment
 
 _PATIENCE_S = 900  # of one launch: it takes a quarter of a minute where nobody else works
@@ -36,8 +36,8 @@ def scalar(number: int) -> dict[str, object]:
 def train(ranks: int, *jobs: object) -> subprocess.CompletedProcess:
     """Run train_ranks.py on so many ranks to its end; one rank does without torchrun."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-    script = ROOT / "tests" / "rm_train" / "train_ranks.py"
-    command = ["timeout", "-k", "5", str(_PATIENCE_S), sys.executable, *torchrun, str(script), *map(str, jobs)]
+    script, ports = ROOT / "tests" / "rm_train" / "train_ranks.py", ",".join(str(free_port()) for _ in jobs)
+    command = ["timeout", "-k", "5", str(_PATIENCE_S), sys.executable, *torchrun, str(script), ports, *map(str, jobs)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
 
 

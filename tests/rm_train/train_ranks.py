@@ -1,8 +1,8 @@
 """What the ranks of the training tests do, run by torchrun: one training after the other, and, where told, die.
 
-python train_ranks.py JOB...: each JOB is CONFIG or CONFIG:die-in-step:N or CONFIG:die-in-save:N, by which the first
+python train_ranks.py PORT,... JOB...: each JOB is CONFIG or CONFIG:die-in-step:N or CONFIG:die-in-save:N, by which the first
 rank kills itself with SIGKILL before it applies the gradients of its N-th step, or while its N-th checkpoint is
-written but not yet named.
+written but not yet named. Each job meets at a port of its own: torchrun's own meeting place remembers the job before.
 """
 
 import os
@@ -38,7 +38,10 @@ def die_at(module: object, name: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    for job in sys.argv[1:]:
+    ports, *jobs = sys.argv[1:]
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"
+    for port, job in zip(ports.split(","), jobs, strict=True):
+        os.environ["MASTER_PORT"] = port
         path, _, death = job.partition(":")
         kind, _, number = death.partition(":")
         if kind == "die-in-step":
