@@ -1,1 +1,6 @@
-"""Step 1, reward data by tree search over code prefixes. Nothing is here yet. May import only `coderm_slime`."""
+"""Step 1, reward data by tree search over code prefixes (paper section 3). May import only `coderm_slime`.
+
+config      the YAML file of a run: endpoints, sampling, schedule
+failures    why a step came to nothing
+asking      how a step asks a language model
+"""
