@@ -46,7 +46,9 @@ class Prompts:
         ours = {path.name for path in _OURS.glob("*.jinja")}
         paths = {path.name: path for place in reversed(folders) for path in place.glob("*.jinja")}
         if unknown := sorted(paths.keys() - ours):
-            raise PromptError(f"{folder} holds {', '.join(unknown)}, which no step uses; known: {', '.join(sorted(ours))}")
+            raise PromptError(
+                f"{folder} holds {', '.join(unknown)}, which no step uses; known: {', '.join(sorted(ours))}"
+            )
         return cls(
             {name: _text(path) for name, path in paths.items()},
             ChoiceLoader([FileSystemLoader(place) for place in folders]),

@@ -2,7 +2,7 @@
 stood there, parses, names the entry point, and uses nothing that is not defined.
 
 Taken are top-level statements: a call, also within a print; and before it assignments and imports that it needs. An
-expected result is left off: of `assert f(1) == 2` and of `f(1) == 2` the call `f(1)` stays. Where the answer's block does not
+expected result is left off: of `assert f(1) == 2`, `f(1) == 2` and a line `f(1) -> 2` the call `f(1)` stays. Where the answer's block does not
 parse as a whole, each of its lines is looked at alone; where there is no block, each line of the answer, with a list's
 mark or backticks around it taken off.
 """
@@ -17,6 +17,7 @@ from coderm_slime.pycode import answer_code, parses
 _MAX_STATEMENT_CHARS = 2000  # a call that a reader is to follow; a larger one would crowd out its output
 _SETUP_FOR_EACH_CALL = 4
 _LIST_MARK = re.compile(r"\s*(?:[-*+]\s|\d+[.)]\s|>>>\s)?\s*(`*)(?P<code>.*?)\1\s*")
+_EXPECTED = re.compile(r"\s*(?:->|=>|→).*")
 _BUILTINS = frozenset(dir(builtins)) - {"input", "open", "exit", "quit", "breakpoint"}
 
 
@@ -55,6 +56,7 @@ def _statements(answer: str) -> Iterator[ast.stmt]:
     for line in text.splitlines():
         found = _LIST_MARK.fullmatch(line)
         code = found["code"] if found else ""
+        code = code if parses(code) else _EXPECTED.sub("", code)
         if code and not line[0].isspace() and parses(code):
             yield from map(_without_expectation, ast.parse(code).body)
 
@@ -72,8 +74,7 @@ def _one_line(statement: ast.stmt) -> str | None:
     if not isinstance(statement, ast.Expr | ast.Assign | ast.Import | ast.ImportFrom):
         return None
     try:
-        line = ast.unparse(statement)
-        "".encode() if line.isascii() else line.encode()  # noqa: B018 - a lone surrogate is no text
+        line = ast.unparse(ast.fix_missing_locations(statement))
     except (ValueError, RecursionError):
         return None
     return line if len(line) <= _MAX_STATEMENT_CHARS and "\n" not in line else None

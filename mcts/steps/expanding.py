@@ -4,7 +4,6 @@ from coderm_slime.llm import Completion
 from coderm_slime.pycode import Program
 from mcts.asking import Step
 from mcts.config import Sampling
-from mcts.failures import FailureReason, StepFailed
 from mcts.search import Task
 from mcts.steps.target import Target
 from mcts.steps.tries import Asking, check_whole, first_usable, program_of
@@ -28,14 +27,6 @@ async def expand(asking: Asking, sampling: Sampling, target: Target, task: Task)
 
     def read(answer: Completion) -> Program:
         check_whole(answer)
-        program = program_of(answer.text, target.entry_point)
-        if not task.prefix:
-            return program
-        if not program.code.startswith(task.prefix):
-            raise StepFailed(FailureReason.NOT_FROM_PREFIX, f"begins with {program.code[: len(task.prefix)]!r}")
-        program = program_of(answer.text, target.entry_point, kept=task.ends)
-        if len(program.ends) <= len(task.ends):
-            raise StepFailed(FailureReason.NOTHING_ADDED, "the program ends where the prefix ends")
-        return program
+        return program_of(answer.text, target.entry_point, task.prefix, task.ends)
 
     return await first_usable(asking, Step.EXPAND, sampling, task.rollout, messages, read)

@@ -26,7 +26,9 @@ async def rewrite(asking: Asking, sampling: Sampling, target: Target) -> Program
         check_whole(answer)
         program = program_of(answer.text, target.entry_point)
         if not keeps_code(target.solution, program.code):
-            raise StepFailed(FailureReason.CHANGED_CODE, "the rewritten program has other statements than the solution")
+            raise StepFailed(
+                FailureReason.CHANGED_CODE, "the rewritten program has other statements than the solution"
+            )
         return program
 
     return await first_usable(asking, Step.REWRITE, sampling, 0, messages, read)

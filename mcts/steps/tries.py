@@ -71,25 +71,31 @@ def check_whole(answer: Completion) -> None:
         raise StepFailed(FailureReason.LENGTH, f"cut off at max_tokens: …{answer.text[-_SHOWN_CHARS:]}")
 
 
-def program_of(response: str, entry_point: str, kept: Sequence[int] = ()) -> Program:
-    """The one program of a response, which defines `entry_point`.
+def program_of(response: str, entry_point: str, prefix: str = "", ends: Sequence[int] = ()) -> Program:
+    """The one program of a response, which defines `entry_point` and goes on from `prefix`, letter for letter.
 
     Args:
-        kept: see `pycode.program_in`.
+        ends: where the prefix's steps end in it.
 
     Raises:
-        StepFailed: there is not exactly one closed Python block, or its code does not parse or lacks the name.
+        StepFailed: there is not exactly one closed Python block, or its code does not parse, lacks the name, begins
+            otherwise or adds nothing.
     """
     found = python_blocks(response)
     if len(found) > 1:
         raise StepFailed(FailureReason.SEVERAL_BLOCKS, f"{len(found)} Python blocks")
     if not found or not found[0].closed or not found[0].code.strip():
         raise StepFailed(FailureReason.NO_CODE, f"no closed Python block: {response[:_SHOWN_CHARS]}")
+    code = found[0].code
+    if not code.startswith(prefix):
+        raise StepFailed(FailureReason.NOT_FROM_PREFIX, f"begins with {code[: len(prefix)]!r}")
     try:
-        defined = entry_points(found[0].code)
-        program = program_in(response, kept)
+        defined = entry_points(code)
+        program = program_in(response, ends)
     except SourceError as error:
         raise StepFailed(FailureReason.SYNTAX_ERROR, str(error)) from None
     if entry_point not in defined or program is None:
         raise StepFailed(FailureReason.NO_ENTRY_POINT, f"defines {', '.join(defined) or 'nothing'}, not {entry_point}")
+    if len(program.ends) <= len(ends):
+        raise StepFailed(FailureReason.NOTHING_ADDED, "the program ends where the prefix ends")
     return program
