@@ -31,6 +31,8 @@ PARTS = (
     "coderm_slime.cli.sandbox_attack",
     "coderm_slime.cli.train_rm",
     "coderm_slime.cli.bench_train_rm",
+    "coderm_slime.cli.curate",
+    "coderm_slime.cli.curate_status",
 )
 
 
