@@ -33,6 +33,7 @@ PARTS = (
     "coderm_slime.cli.bench_train_rm",
     "coderm_slime.cli.curate",
     "coderm_slime.cli.curate_status",
+    "coderm_slime.cli.curate_export",
 )
 
 
