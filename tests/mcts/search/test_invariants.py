@@ -30,7 +30,7 @@ MODELS = st.builds(
     longest=st.integers(1, 6),
 )
 ARRIVALS = st.integers(0, 10**6).map(random.Random)
-many = settings(max_examples=120, deadline=None, derandomize=True)
+many = settings(max_examples=80, deadline=None, derandomize=True)
 
 
 @many
