@@ -53,11 +53,11 @@ def run(
 ) -> None:
     """Make reward data: rewrite, sample calls, execution, search, export.
 
-    Every result is in RUN/run.sqlite as soon as it is there: a run that was stopped or killed goes on where it was when
-    the same command is given again. Ctrl-C lets what is under way end and saves; a second one stops at once.
+    Every result is in RUN/run.sqlite as soon as it is there: a run that was stopped or killed goes on where it was
+    when the same command is given again. Ctrl-C lets what is under way end and saves; a second one stops at once.
 
-    The exit code is 0 if every problem ended (with a tree or with a recorded reason), 1 if some are open or ended in an
-    unexpected error, 130 after Ctrl-C.
+    The exit code is 0 if every problem ended (with a tree or with a recorded reason), 1 if some are open or ended in
+    an unexpected error, 130 after Ctrl-C.
     """
     report = _advance("SEARCH", folder, source, config, data_set, limit, rewrite, accept_changes, ray, ray_workers)
     _export(folder, report)
@@ -172,6 +172,6 @@ def _end(report: "Report") -> None:
         )
     if report.states["error"]:
         raise CodermError(
-            f"{report.states['error']} problems ended in an unexpected error, see failed.jsonl; the same command tries "
-            "them again"
+            f"{report.states['error']} problems ended in an unexpected error, see failed.jsonl; the same command "
+            "tries them again"
         )

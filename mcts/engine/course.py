@@ -1,4 +1,4 @@
-"""One problem's way: first path, calls, their execution, the search. What the journal has already is not done again."""
+"""One problem's way: first path, calls, their execution, the search. What the journal has is not done again."""
 
 import asyncio
 from collections import Counter, deque
@@ -75,7 +75,7 @@ class Course:
         self._step = ""
         self._spent: Counter[str] = Counter()  # of this problem, in all runs
         for row in (*work.steps.values(), *work.rollouts.values()):
-            self._spent.update(row.spent)  # type: ignore[arg-type]  # a Counter adds floats as well
+            self._spent.update(row.spent)
 
     async def run(self) -> None:
         """Go on with the problem until it ends or the run's stage is reached.
@@ -114,7 +114,7 @@ class Course:
         except BaseException:
             await self._tools.desk.record(Entry(self._key, spent=spent))  # it was paid for all the same
             raise
-        self._spent.update(row.spent)  # type: ignore[arg-type]
+        self._spent.update(row.spent)
         await self._tools.desk.record(Entry(self._key, step, 0, row.model_dump_json(), spent))
         return row
 
@@ -227,9 +227,8 @@ class _Rollouts:
         return await expand(asking, self._course.config.steps.expand, self._target, task)
 
     async def _grade(self, task: Task, asking: Asking, program: Program, run: Run) -> Evaluation:
-        return await grade(
-            asking, self._course.config, self._target.problem, program.code, self.calls, run, task.rollout
-        )
+        problem, config = self._target.problem, self._course.config
+        return await grade(asking, config, problem, program.code, self.calls, run, task.rollout)
 
 
 async def _in_issue_order(search: Search, carry_out: Callable[[Task], Awaitable[Outcome]], stop: Stop) -> None:
@@ -252,7 +251,7 @@ async def _in_issue_order(search: Search, carry_out: Callable[[Task], Awaitable[
 
 
 async def _settle(under_way: "deque[asyncio.Future[Outcome]]") -> None:
-    """Let the others end, so that what they did is kept; their own errors are this one's, as a rule. Cancelled, end them."""
+    """Let the others end, so that what they did is kept; cancelled, end them."""
     try:
         if under_way:
             await asyncio.wait(under_way)

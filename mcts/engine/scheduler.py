@@ -13,9 +13,9 @@ from mcts.engine.desk import Tally
 from mcts.engine.rows import Ending, Entry, JournalError, Work
 
 DRAIN_S = 30.0
-"""Seconds that work under way gets to end when a run is stopped; what then still runs is asked again by the next run."""
+"""Seconds that work under way gets to end when a run is stopped; what takes longer is asked again by the next run."""
 
-# A slot must never wait for a problem that is being executed or judged elsewhere, nor while a server that failed rests.
+# No slot may wait for a problem that is being executed or judged elsewhere, or while a server that failed rests.
 _SPARE = 2.0
 _log = logging.getLogger(__name__)
 

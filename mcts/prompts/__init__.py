@@ -1,4 +1,4 @@
-"""The prompts: jinja files `<step>.<role>.jinja` that people can read and change, one folder of them in place of ours."""
+"""The prompts: jinja files `<step>.<role>.jinja` that people can read, and change in a folder of their own."""
 
 import hashlib
 import re
@@ -46,9 +46,8 @@ class Prompts:
         ours = {path.name for path in _OURS.glob("*.jinja")}
         paths = {path.name: path for place in reversed(folders) for path in place.glob("*.jinja")}
         if unknown := sorted(paths.keys() - ours):
-            raise PromptError(
-                f"{folder} holds {', '.join(unknown)}, which no step uses; known: {', '.join(sorted(ours))}"
-            )
+            known = ", ".join(sorted(ours))
+            raise PromptError(f"{folder} holds {', '.join(unknown)}, which no step uses; known: {known}")
         return cls(
             {name: _text(path) for name, path in paths.items()},
             ChoiceLoader([FileSystemLoader(place) for place in folders]),

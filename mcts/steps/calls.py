@@ -2,9 +2,9 @@
 stood there, parses, names the entry point, and uses nothing that is not defined.
 
 Taken are top-level statements: a call, also within a print; and before it assignments and imports that it needs. An
-expected result is left off: of `assert f(1) == 2`, `f(1) == 2` and a line `f(1) -> 2` the call `f(1)` stays. Where the answer's block does not
-parse as a whole, each of its lines is looked at alone; where there is no block, each line of the answer, with a list's
-mark or backticks around it taken off.
+expected result is left off: of `assert f(1) == 2`, `f(1) == 2` and a line `f(1) -> 2` the call `f(1)` stays. Where the
+answer's block does not parse as a whole, each of its lines is looked at alone; where there is no block, each line of
+the answer, with a list's mark or backticks around it taken off.
 """
 
 import ast
