@@ -38,15 +38,24 @@ class HttpError(CodermError):
         by_input: whether this one input is at fault rather than the server, which then need not rest; of what was
             `rejected` it is taken unless said otherwise. (A server that fails fast has little to do, and would draw
             every call if it did not rest.)
+        status: of the reply, where there was one.
     """
 
     def __init__(
-        self, kind: FailureKind, url: str, detail: str, retry_after_s: float = 0.0, *, by_input: bool | None = None
+        self,
+        kind: FailureKind,
+        url: str,
+        detail: str,
+        retry_after_s: float = 0.0,
+        *,
+        by_input: bool | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(f"{kind} at {url}: {detail}")
         self.kind: FailureKind = kind
         self.retry_after_s = retry_after_s
         self.by_input = kind == "rejected" if by_input is None else by_input
+        self.status = status
 
 
 class Server:
@@ -192,7 +201,8 @@ class HttpClient:
         if response.status != 200:
             busy = response.status >= 500 or response.status == _BUSY_STATUS
             detail = f"HTTP {response.status} {_shown(payload)}"
-            raise HttpError("server_error" if busy else "rejected", url, detail, _retry_after_s(response))
+            kind: FailureKind = "server_error" if busy else "rejected"
+            raise HttpError(kind, url, detail, _retry_after_s(response), status=response.status)
         try:
             return parse(json.loads(payload))
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
