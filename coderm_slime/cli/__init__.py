@@ -31,6 +31,7 @@ PARTS = (
     "coderm_slime.cli.sandbox_attack",
     "coderm_slime.cli.curate",
     "coderm_slime.cli.curate_status",
+    "coderm_slime.cli.curate_export",
 )
 
 
