@@ -1,5 +1,6 @@
 """`coderm curate run`, and its stages `rewrite`, `calls`, `execute`, `search` as commands of their own."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -155,7 +156,18 @@ def _advance(
 
 
 def _export(folder: Path, report: "Report") -> None:
-    """Data out of the trees, where there are any."""
+    """Data out of the trees, where there are any; takes the place of what an earlier run exported."""
+    from mcts.export import ExportConfig, export
+
+    if not report.trees:
+        return
+    data, fresh = folder / "data", folder / "data.part"
+    for left in (fresh, *([data] if (data / "README.md").is_file() else [])):  # never a folder that is not ours
+        shutil.rmtree(left, ignore_errors=True)
+    counts = export([folder], fresh, ExportConfig())
+    fresh.replace(data)
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(f"data: {counts.scalar.total()} scalar rows, {len(counts.pairs)} pairs: {data}", markup=False)
 
 
 def _end(report: "Report") -> None:

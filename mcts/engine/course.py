@@ -14,11 +14,11 @@ from mcts.asking import Step
 from mcts.config import CurateConfig
 from mcts.engine.asker import Asker, Outages
 from mcts.engine.desk import Desk
-from mcts.engine.judging import grade
 from mcts.engine.rows import Ending, Entry, RolloutRow, StepRow, Work
 from mcts.engine.seeds import derived_seed
 from mcts.engine.spent import Spent
 from mcts.failures import StepFailed
+from mcts.judge import Judge
 from mcts.prompts import Prompts
 from mcts.search import Evaluated, Failed, Grown, Outcome, Search, Task
 from mcts.steps import Asking, Run, Target, execute, expand, reference_response, rewrite, sample_calls, target_of
@@ -227,8 +227,23 @@ class _Rollouts:
         return await expand(asking, self._course.config.steps.expand, self._target, task)
 
     async def _grade(self, task: Task, asking: Asking, program: Program, run: Run) -> Evaluation:
-        problem, config = self._target.problem, self._course.config
-        return await grade(asking, config, problem, program.code, self.calls, run, task.rollout)
+        config = self._course.config
+        judge = Judge(config.judge, config.steps.judge, asking.ask, asking.prompts)
+        seed = asking.seed_of(Step.JUDGE, task.rollout, 0)
+        try:
+            word = await judge(self._target.problem, program.code, self.calls, run.output, run.ending, seed=seed)
+        except StepFailed as error:
+            asking.note(Step.JUDGE, error.reason)
+            raise
+        return Evaluation(
+            rollout=task.rollout,
+            reward=word.reward,
+            grade=word.grade,
+            spread=word.spread,
+            analysis=word.analysis,
+            output=run.output,
+            ending=run.ending,
+        )
 
 
 async def _in_issue_order(search: Search, carry_out: Callable[[Task], Awaitable[Outcome]], stop: Stop) -> None:
