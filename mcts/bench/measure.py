@@ -1,8 +1,9 @@
 """How full an endpoint of stated capacity is kept: by one engine with a work queue, and by static shards.
 
 Utilization is the endpoint's busy slot-seconds over its slots times the time, from the first call until no problem
-waits to be begun (with shards: in any of them); whole-run utilization goes on until the last call has ended. The static
-version is the same engine in four processes, each with a quarter of the problems and of the slots from the start.
+waits to be begun (with shards: in any of them); whole-run utilization goes on until the last call has ended. The
+static version is the same engine in four processes, each with a quarter of the problems and of the slots from the
+start.
 """
 
 import json

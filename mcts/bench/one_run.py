@@ -1,4 +1,4 @@
-"""One process's run against the FAKE endpoint, measured from within. `python -m mcts.bench.one_run JSON` prints JSON."""
+"""One process's run against the FAKE endpoint, measured from within; takes and prints JSON."""
 
 import contextlib
 import json
@@ -11,7 +11,6 @@ from pathlib import Path
 
 from coderm_slime.llm import LlmEndpoint
 from coderm_slime.settings import load_settings
-from mcts.asking import Step
 from mcts.bench.endpoint import MAX_TOKENS
 from mcts.config import CurateConfig, Sampling, Steps
 from mcts.engine.desk import Tally
