@@ -2,19 +2,23 @@
 
 import contextlib
 import json
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+
 from helpers.processes import server_process
 from helpers.sandboxed import settings as sandbox_settings
-
 from mcts.bench.one_run import config_for
 from mcts.bench.scripted import scripted_problem
 from mcts.config import CurateConfig
 from mcts.engine.course import Stage
+from mcts.engine.journal import Journal
+from mcts.engine.rows import JournalError
 from mcts.engine.run import Report, Run, Source
 
 
@@ -56,3 +60,20 @@ def curate(folder: Path, config: CurateConfig, source: Path | None, stage: str =
 def rows(path: Path) -> list[dict[str, Any]]:
     """The lines of a JSONL file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def wait_for_outcomes(folder: Path, count: int, process: subprocess.Popen) -> int:
+    """Wait until the journal has so many results, or the process ends; how many there are."""
+    while True:
+        ended = process.poll() is not None
+        if (folder / "run.sqlite").exists():
+            try:
+                with Journal(folder, reading=True) as journal:
+                    found = journal.outcomes().total()
+            except JournalError:  # it is being made
+                found = 0
+            if found >= count or ended:
+                return found
+        if ended:
+            return 0
+        time.sleep(0.01)

@@ -4,15 +4,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.curation import config, curate, fake_endpoint, rows, write_config, write_source
-from helpers.processes import ROOT, coderm, free_port
 
 from coderm_slime.records import SearchTree, read_jsonl
+from helpers.curation import config, curate, fake_endpoint, rows, wait_for_outcomes, write_config, write_source
+from helpers.processes import ROOT, coderm, free_port
 from mcts.engine.folder import RunFolderError, held
 from mcts.engine.journal import Journal
 from mcts.engine.seeds import derived_seed
@@ -178,22 +177,6 @@ def test_control_c_saves_and_the_same_command_goes_on_to_the_same_trees(tmp_path
         assert coderm(*command, tmp_path / "run").returncode == 0
         assert coderm(*command, tmp_path / "undisturbed").returncode == 0
     assert trees(tmp_path / "run") == trees(tmp_path / "undisturbed") != ""
-
-
-def wait_for_outcomes(folder: Path, count: int, process: subprocess.Popen) -> int:
-    """Wait until the journal has so many results, or the process ends; how many there are."""
-    while True:
-        ended = process.poll() is not None
-        if (folder / "run.sqlite").exists():
-            try:
-                with Journal(folder, reading=True) as journal:
-                    found = journal.outcomes().total()
-            except Exception:  # noqa: BLE001 - it is being made
-                found = 0
-            if found >= count or ended:
-                return found
-        assert not ended, process.returncode
-        time.sleep(0.01)
 
 
 def test_seeds_depend_on_everything_they_are_named_by() -> None:

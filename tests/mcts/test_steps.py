@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from helpers.sandboxed import settings as sandbox_settings
 
 from coderm_slime.llm import Completion
 from coderm_slime.records import Problem
 from coderm_slime.sandbox import Sandbox
+from helpers.sandboxed import settings as sandbox_settings
 from mcts.config import Sampling
 from mcts.failures import FailureReason, StepFailed
 from mcts.prompts import PromptError, Prompts, fenced
@@ -73,7 +73,12 @@ def test_code_with_fences_in_it_cannot_end_its_own_block() -> None:
         (FailureReason.SYNTAX_ERROR, "```python\ndef f(:\n```", "", ()),
         (FailureReason.NO_ENTRY_POINT, "```python\ndef g(): pass\n```", "", ()),
         (FailureReason.NOT_FROM_PREFIX, "```python\ndef f():\n    y = 2\n```", "def f():\n    x = 1\n", (20,)),
-        (FailureReason.NOTHING_ADDED, "```python\ndef f():\n    x = 1\n    # done\n```", "def f():\n    x = 1\n", (19,)),
+        (
+            FailureReason.NOTHING_ADDED,
+            "```python\ndef f():\n    x = 1\n    # done\n```",
+            "def f():\n    x = 1\n",
+            (19,),
+        ),
     ],
 )
 def test_an_answer_that_is_no_program_is_refused_with_its_reason(
