@@ -32,7 +32,7 @@ def calls_in(answer: str, entry_point: str, names: Collection[str], max_calls: i
     calls, known, objects = 0, set(names) | {entry_point}, set[str]()
     for statement in _statements(answer):
         line = _one_line(statement)
-        if line is None or line in kept or not _free_names(statement) <= known | _BUILTINS:
+        if line is None or line in kept or line in setup or not _free_names(statement) <= known | _BUILTINS:
             continue
         if not _calls(statement, {entry_point} | objects):
             setup = [*setup, line][-_SETUP_FOR_EACH_CALL:] if _is_setup(statement) else setup

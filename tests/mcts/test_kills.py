@@ -16,7 +16,7 @@ OUTCOMES = PROBLEMS * (3 + ROLLOUTS)  # steps before the search, then rollouts
 
 
 def killed_and_undisturbed(folder: Path, kills: int, seed: int) -> tuple[Path, Path, int]:
-    """The folders of both runs, and how many kills hit a living process; the FAKE endpoint lives through all of them."""
+    """The folders of both runs, and how many kills hit a living process. The FAKE endpoint is never killed."""
     source, hits = write_source(folder, PROBLEMS), 0
     moments = sorted(random.Random(seed).sample(range(1, OUTCOMES - 1), kills))
     with fake_endpoint(seconds=0.05, errors=0.03) as url:
