@@ -1,5 +1,6 @@
 """`coderm curate run`, and its stages `rewrite`, `calls`, `execute`, `search` as commands of their own."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -36,7 +37,9 @@ _RAY = Annotated[
     str | None,
     typer.Option(help="Spread the problems over this Ray cluster's nodes: an address, `auto`, or `local`."),
 ]
-_RAY_WORKERS = Annotated[int, typer.Option(min=1, help="With --ray: processes, each with an engine of its own.")]
+_RAY_WORKERS = Annotated[
+    int, typer.Option(min=1, help="With --ray: processes, each with an engine of its own and its part of the bounds.")
+]
 
 
 @GROUPS["curate"].command("run")
@@ -53,11 +56,11 @@ def run(
 ) -> None:
     """Make reward data: rewrite, sample calls, execution, search, export.
 
-    Every result is in RUN/run.sqlite as soon as it is there: a run that was stopped or killed goes on where it was when
-    the same command is given again. Ctrl-C lets what is under way end and saves; a second one stops at once.
+    Every result is in RUN/run.sqlite as soon as it is there: a run that was stopped or killed goes on where it was
+    when the same command is given again. Ctrl-C lets what is under way end and saves; a second one stops at once.
 
-    The exit code is 0 if every problem ended (with a tree or with a recorded reason), 1 if some are open or ended in an
-    unexpected error, 130 after Ctrl-C.
+    The exit code is 0 if every problem ended (with a tree or with a recorded reason), 1 if some are open or ended in
+    an unexpected error, 130 after Ctrl-C.
     """
     report = _advance("SEARCH", folder, source, config, data_set, limit, rewrite, accept_changes, ray, ray_workers)
     _export(folder, report)
@@ -134,9 +137,10 @@ def _advance(
 ) -> "Report":
     from coderm_slime.cli.curate_progress import show_report, watched
     from coderm_slime.settings import load_settings
+    from mcts.engine.cluster import Cluster
     from mcts.engine.course import Stage
     from mcts.engine.folder import config_for
-    from mcts.engine.run import Cluster, Run, Source
+    from mcts.engine.run import Run, Source
 
     changes: dict[str, Any] = {} if rewrite is None else {"rewrite": rewrite == "on"}
     run = Run(
@@ -155,7 +159,18 @@ def _advance(
 
 
 def _export(folder: Path, report: "Report") -> None:
-    """Data out of the trees, where there are any."""
+    """Data out of the trees, where there are any; takes the place of what an earlier run exported."""
+    from mcts.export import ExportConfig, export
+
+    if not report.trees:
+        return
+    data, fresh = folder / "data", folder / "data.part"
+    for left in (fresh, *([data] if (data / "README.md").is_file() else [])):  # never a folder that is not ours
+        shutil.rmtree(left, ignore_errors=True)
+    counts = export([folder], fresh, ExportConfig())
+    fresh.replace(data)
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(f"data: {counts.scalar.total()} scalar rows, {len(counts.pairs)} pairs: {data}", markup=False)
 
 
 def _end(report: "Report") -> None:
@@ -172,6 +187,6 @@ def _end(report: "Report") -> None:
         )
     if report.states["error"]:
         raise CodermError(
-            f"{report.states['error']} problems ended in an unexpected error, see failed.jsonl; the same command tries "
-            "them again"
+            f"{report.states['error']} problems ended in an unexpected error, see failed.jsonl; the same command "
+            "tries them again"
         )

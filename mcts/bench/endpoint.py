@@ -1,8 +1,9 @@
-"""A FAKE endpoint: chat completions by a script, at a stated speed, with stated failures. `python -m … '{"seconds": 1}'`.
+"""A FAKE endpoint: chat completions by a script, at a stated speed, with stated failures.
 
-It prints its URL. What it answers depends on the request's content alone, and whether a request gets an HTTP error on
-the content and on how often it came before. The step is told by `max_tokens`, see MAX_TOKENS. GET /log gives, for every request so
-far, when it began and ended in a slot, by the machine's monotonic clock.
+`python -m mcts.bench.endpoint '{"seconds": 1}'` prints its URL. What it answers depends on the request's content
+alone, and whether a request gets an HTTP error on the content and on how often it came before. The step is told by
+`max_tokens`, see MAX_TOKENS. GET /log gives, for every request so far, when it began and ended in a slot, by the
+machine's monotonic clock, and its status.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""One problem's way: first path, calls, their execution, the search. What the journal has already is not done again."""
+"""One problem's way: first path, calls, their execution, the search. What the journal has is not done again."""
 
 import asyncio
 from collections import Counter, deque
@@ -14,11 +14,11 @@ from mcts.asking import Step
 from mcts.config import CurateConfig
 from mcts.engine.asker import Asker, Outages
 from mcts.engine.desk import Desk
-from mcts.engine.judging import grade
 from mcts.engine.rows import Ending, Entry, RolloutRow, StepRow, Work
 from mcts.engine.seeds import derived_seed
 from mcts.engine.spent import Spent
 from mcts.failures import StepFailed
+from mcts.judge import Judge
 from mcts.prompts import Prompts
 from mcts.search import Evaluated, Failed, Grown, Outcome, Search, Task
 from mcts.steps import Asking, Run, Target, execute, expand, reference_response, rewrite, sample_calls, target_of
@@ -75,7 +75,7 @@ class Course:
         self._step = ""
         self._spent: Counter[str] = Counter()  # of this problem, in all runs
         for row in (*work.steps.values(), *work.rollouts.values()):
-            self._spent.update(row.spent)  # type: ignore[arg-type]  # a Counter adds floats as well
+            self._spent.update(row.spent)
 
     async def run(self) -> None:
         """Go on with the problem until it ends or the run's stage is reached.
@@ -114,7 +114,7 @@ class Course:
         except BaseException:
             await self._tools.desk.record(Entry(self._key, spent=spent))  # it was paid for all the same
             raise
-        self._spent.update(row.spent)  # type: ignore[arg-type]
+        self._spent.update(row.spent)
         await self._tools.desk.record(Entry(self._key, step, 0, row.model_dump_json(), spent))
         return row
 
@@ -227,8 +227,22 @@ class _Rollouts:
         return await expand(asking, self._course.config.steps.expand, self._target, task)
 
     async def _grade(self, task: Task, asking: Asking, program: Program, run: Run) -> Evaluation:
-        return await grade(
-            asking, self._course.config, self._target.problem, program.code, self.calls, run, task.rollout
+        config = self._course.config
+        judge = Judge(config.judge, config.steps.judge, asking.ask, asking.prompts)
+        seed = asking.seed_of(Step.JUDGE, task.rollout, 0)
+        try:
+            word = await judge(self._target.problem, program.code, self.calls, run.output, run.ending, seed=seed)
+        except StepFailed as error:
+            asking.note(Step.JUDGE, error.reason)
+            raise
+        return Evaluation(
+            rollout=task.rollout,
+            reward=word.reward,
+            grade=word.grade,
+            spread=word.spread,
+            analysis=word.analysis,
+            output=run.output,
+            ending=run.ending,
         )
 
 
@@ -252,7 +266,7 @@ async def _in_issue_order(search: Search, carry_out: Callable[[Task], Awaitable[
 
 
 async def _settle(under_way: "deque[asyncio.Future[Outcome]]") -> None:
-    """Let the others end, so that what they did is kept; their own errors are this one's, as a rule. Cancelled, end them."""
+    """Let the others end, so that what they did is kept; cancelled, end them."""
     try:
         if under_way:
             await asyncio.wait(under_way)

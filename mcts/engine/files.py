@@ -1,4 +1,4 @@
-"""What a run folder shows of its journal: trees, failures and rows left out, as JSON lines. Each file is whole or the old one."""
+"""What a run folder shows of its journal, as JSON lines. A file is whole, or still the one before."""
 
 import json
 import os

@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from coderm_slime.records import Problem
 from mcts.engine.rows import Entry, JournalError, RolloutRow, StepRow, Work
@@ -83,7 +84,7 @@ class Journal:
             JournalError: one is there with the same text and other parts, such as another solution.
         """
         known = {key: hash(body) for key, body in self._rows("SELECT key, body FROM problems")}
-        seen, twice, new = set[str](), 0, []
+        seen, twice, new = set[str](), 0, list[tuple[int, str, str]]()
         for problem in problems:
             key, body = problem.key, problem.model_dump_json()
             twice += key in seen
@@ -118,10 +119,10 @@ class Journal:
 
     def write(self, entries: Sequence[Entry]) -> None:
         """Add entries, all or none."""
-        spent: Counter[str] = Counter()
+        spent = Counter[str]()
         statements: list[tuple[str, Sequence[object]]] = []
         for entry in entries:
-            spent.update(entry.spent)  # type: ignore[arg-type]  # a Counter adds floats as well
+            spent.update(entry.spent)
             if entry.step:
                 values = (entry.key, entry.step, entry.number, entry.body)
                 statements.append(("INSERT INTO outcomes VALUES (?, ?, ?, ?)", values))
@@ -156,10 +157,10 @@ class Journal:
 
     def failed(self) -> Iterator[tuple[str, str, str, str, str]]:
         """Key, problem, state, reason and detail of those that ended without a tree, in order."""
-        query = "SELECT key, body, state, reason, detail FROM problems WHERE state IN ('failed', 'error') ORDER BY position"
-        return self._rows(query)
+        columns = "key, body, state, reason, detail"
+        return self._rows(f"SELECT {columns} FROM problems WHERE state IN ('failed', 'error') ORDER BY position")
 
-    def _rows(self, query: str, *values: object) -> Iterator[tuple[object, ...]]:  # type: ignore[misc]
+    def _rows(self, query: str, *values: object) -> Iterator[Any]:
         try:
             yield from self._file.execute(query, values)
         except sqlite3.Error as error:

@@ -11,11 +11,12 @@ from mcts.config import CurateConfig
 from mcts.engine.course import Course, Drained, Tools
 from mcts.engine.desk import Tally
 from mcts.engine.rows import Ending, Entry, JournalError, Work
+from mcts.judge import JudgeError
 
 DRAIN_S = 30.0
-"""Seconds that work under way gets to end when a run is stopped; what then still runs is asked again by the next run."""
+"""Seconds that work under way gets to end when a run is stopped; what takes longer is asked again by the next run."""
 
-# A slot must never wait for a problem that is being executed or judged elsewhere, nor while a server that failed rests.
+# No slot may wait for a problem that is being executed or judged elsewhere, or while a server that failed rests.
 _SPARE = 2.0
 _log = logging.getLogger(__name__)
 
@@ -78,6 +79,8 @@ async def _one(tools: Tools, work: Work) -> None:
             tools.stop.ask(f"too many calls in a row came to nothing, the last one: {error}")
     except JournalError:
         raise
+    except JudgeError as error:  # every problem's judge would meet it
+        tools.stop.ask(str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this problem's end and no other's
         _log.exception("problem %s ends in an error", work.problem.id)
         ending = Ending("error", f"error: {type(error).__name__}", traceback.format_exc())

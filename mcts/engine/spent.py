@@ -60,5 +60,12 @@ def by_step(amounts: Amounts) -> Iterator[StepSpent]:
             failed = {
                 name.removeprefix("failed."): int(value) for name, value in own.items() if name.startswith("failed.")
             }
-            counts = [int(own.get(name, 0)) for name in ("calls", "prompt_tokens", "completion_tokens", "unmetered")]
-            yield StepSpent(step.value, *counts, None if own.get("unpriced") else own.get("usd", 0.0), failed)
+            yield StepSpent(
+                step=step.value,
+                calls=int(own.get("calls", 0)),
+                prompt_tokens=int(own.get("prompt_tokens", 0)),
+                completion_tokens=int(own.get("completion_tokens", 0)),
+                unmetered=int(own.get("unmetered", 0)),
+                usd=None if own.get("unpriced") else own.get("usd", 0.0),
+                failed=failed,
+            )

@@ -1,4 +1,4 @@
-"""Sample calls (method step 3): inputs only, no expected results. How they are read out of an answer is `calls`' work."""
+"""Sample calls (method step 3): inputs only, no expected results. `calls` reads them out of an answer."""
 
 from coderm_slime.llm import Completion
 from mcts.asking import Step
