@@ -32,6 +32,7 @@ PARTS = (
     "coderm_slime.cli.curate",
     "coderm_slime.cli.curate_status",
     "coderm_slime.cli.curate_export",
+    "coderm_slime.cli.curate_calibrate",
 )
 
 
