@@ -38,6 +38,7 @@ PARTS = (
     "coderm_slime.cli.bench_curate",
     "coderm_slime.cli.curate_export",
     "coderm_slime.cli.curate_calibrate",
+    "coderm_slime.cli.curate_view",
 )
 
 
