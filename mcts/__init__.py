@@ -3,4 +3,5 @@
 config      the YAML file of a run: endpoints, sampling, schedule
 failures    why a step came to nothing
 asking      how a step asks a language model
+search/     which rollout comes next, and what its outcome does to the tree
 """
