@@ -4,4 +4,5 @@ config      the YAML file of a run: endpoints, sampling, schedule
 failures    why a step came to nothing
 asking      how a step asks a language model
 search/     which rollout comes next, and what its outcome does to the tree
+export/     trees as training files, with a data card
 """

@@ -29,6 +29,7 @@ PARTS = (
     "coderm_slime.cli.bench_sandbox",
     "coderm_slime.cli.sandbox_serve",
     "coderm_slime.cli.sandbox_attack",
+    "coderm_slime.cli.curate_export",
 )
 
 

@@ -6,6 +6,7 @@ Knows nothing of what the problems are for. Runs no program, downloads nothing a
 from coderm_slime.problems.data_sets import DataSet
 from coderm_slime.problems.faults import Fault, ProblemError
 from coderm_slime.problems.human_eval import human_eval
+from coderm_slime.problems.overlap import near_copies, ngrams, overlap
 from coderm_slime.problems.read import LeftOut, ProblemFile, read_problems
 from coderm_slime.problems.rows import suite_of_row
 from coderm_slime.problems.starter import StarterProblem, starter_pairs, starter_problems
@@ -19,6 +20,9 @@ __all__ = [
     "ProblemFile",
     "StarterProblem",
     "human_eval",
+    "near_copies",
+    "ngrams",
+    "overlap",
     "read_problems",
     "starter_pairs",
     "starter_problems",

@@ -6,7 +6,7 @@ character offsets in the code and in the response around it; text edits at synta
 
 from coderm_slime.pycode.edits import Edit, Places, edited, without_docstrings
 from coderm_slime.pycode.fences import CodeBlock, answer_code, blocks, python_blocks
-from coderm_slime.pycode.program import Program, bare_steps, program_in
+from coderm_slime.pycode.program import Program, bare_steps, program_cut_at, program_in
 from coderm_slime.pycode.segments import Segment, segments
 from coderm_slime.pycode.source import SourceError, entry_points, parses, without_comments
 
@@ -23,6 +23,7 @@ __all__ = [
     "edited",
     "entry_points",
     "parses",
+    "program_cut_at",
     "program_in",
     "python_blocks",
     "segments",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coderm_slime.pycode.fences import CodeBlock, offset_in_text, python_blocks
-from coderm_slime.pycode.segments import segment_ends
+from coderm_slime.pycode.segments import line_ends, segment_ends
 from coderm_slime.pycode.source import SourceError, tokens_of, with_line_feeds
 
 _NOT_CODE = (
@@ -57,10 +57,30 @@ def program_in(response: str, kept: Sequence[int] = ()) -> Program | None:
     Raises:
         SourceError: the code cannot be cut into tokens, has no statement, or does not keep to `kept`.
     """
-    found = python_blocks(response)
-    if len(found) != 1 or not found[0].closed:
+    block = _only_block(response)
+    if block is None:
         return None
-    return _program(response, found[0], kept)
+    tokens = list(tokens_of(block.code))
+    return _program(response, block, tokens, segment_ends(block.code, tokens, kept))
+
+
+def program_cut_at(response: str, cuts: Sequence[int]) -> Program | None:
+    """The program of `response` in the steps that end at `cuts`; None as in `program_in`, or if it goes on after them.
+
+    Raises:
+        SourceError: the code cannot be cut into tokens, or no statement ends at one of `cuts`.
+    """
+    block = _only_block(response)
+    if block is None:
+        return None
+    tokens = list(tokens_of(block.code))
+    lines = line_ends(block.code, tokens)
+    end_at = dict(zip(_cuts(response, block, lines), lines, strict=True))
+    if unknown := set(cuts) - end_at.keys():
+        raise SourceError(f"no statement ends at {min(unknown)} in the response")
+    if not cuts or end_at[cuts[-1]] != lines[-1]:
+        return None
+    return _program(response, block, tokens, [end_at[cut] for cut in cuts])
 
 
 def bare_steps(code: str, ends: Sequence[int]) -> tuple[str, ...]:
@@ -72,14 +92,21 @@ def bare_steps(code: str, ends: Sequence[int]) -> tuple[str, ...]:
     return _bare_steps(code, list(tokens_of(code)), ends)
 
 
-def _program(response: str, block: CodeBlock, kept: Sequence[int]) -> Program:
-    code, place = block.code, offset_in_text(response, block)
-    tokens = list(tokens_of(code))
-    ends = segment_ends(code, tokens, kept)
+def _only_block(response: str) -> CodeBlock | None:
+    found = python_blocks(response)
+    return found[0] if len(found) == 1 and found[0].closed else None
+
+
+def _program(response: str, block: CodeBlock, tokens: Sequence[tokenize.TokenInfo], ends: Sequence[int]) -> Program:
     if not ends:
         raise SourceError("no Python: there is no statement in it")
-    cuts = [place(len(code[:end].rstrip())) for end in ends]
-    return Program(response, code, tuple(ends), tuple(cuts), _bare_steps(code, tokens, ends))
+    cuts, bare = _cuts(response, block, ends), _bare_steps(block.code, tokens, ends)
+    return Program(response, block.code, tuple(ends), tuple(cuts), bare)
+
+
+def _cuts(response: str, block: CodeBlock, ends: Sequence[int]) -> list[int]:
+    place, starts = offset_in_text(response, block), [0, *ends]
+    return [place(start + len(block.code[start:end].rstrip())) for start, end in zip(starts, ends, strict=False)]
 
 
 def _bare_steps(code: str, tokens: Sequence[tokenize.TokenInfo], ends: Sequence[int]) -> tuple[str, ...]:

@@ -62,6 +62,11 @@ def segment_ends(code: str, tokens: Iterable[tokenize.TokenInfo], kept: Sequence
     return [*kept, *_ends([line for line in lines if not kept or line.start >= kept[-1]])]
 
 
+def line_ends(code: str, tokens: Iterable[tokenize.TokenInfo]) -> list[int]:
+    """Where each logical line of `code` ends, its line break included. Raises SourceError, see `tokens_of`."""
+    return [line.end for line in _logical_lines(code, tokens)]
+
+
 def _ends(lines: Iterable[_Line]) -> list[int]:
     groups: list[list[_Line]] = []
     begins = True
