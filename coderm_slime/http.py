@@ -39,15 +39,24 @@ class HttpError(CodermError):
         by_input: whether this one input is at fault rather than the server, which then need not rest; of what was
             `rejected` it is taken unless said otherwise. (A server that fails fast has little to do, and would draw
             every call if it did not rest.)
+        status: of the reply, where there was one.
     """
 
     def __init__(
-        self, kind: FailureKind, url: str, detail: str, retry_after_s: float = 0.0, *, by_input: bool | None = None
+        self,
+        kind: FailureKind,
+        url: str,
+        detail: str,
+        retry_after_s: float = 0.0,
+        *,
+        by_input: bool | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(f"{kind} at {url}: {detail}")
         self.kind: FailureKind = kind
         self.retry_after_s = retry_after_s
         self.by_input = kind == "rejected" if by_input is None else by_input
+        self.status = status
 
 
 class Server:
@@ -196,7 +205,7 @@ class HttpClient:
             detail = f"HTTP {response.status} {_shown(payload)}"
             kind: FailureKind = "server_error" if busy else "rejected"
             by_input = not busy and response.status not in _WRONG_ADDRESS_OR_KEY
-            raise HttpError(kind, url, detail, _retry_after_s(response), by_input=by_input)
+            raise HttpError(kind, url, detail, _retry_after_s(response), by_input=by_input, status=response.status)
         try:
             return parse(json.loads(payload))
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:

@@ -69,8 +69,8 @@ class JudgeConfig(_Frozen):
     """How a response is graded (method step 8).
 
     Attributes:
-        mode: `analysis`, words that end in a grade, as in the paper; `expectation`, the grade's expectation over the
-            log-probabilities of the grade tokens.
+        mode: `analysis`, words that end in a grade, as in the paper; `expectation`, words, and then the grade's
+            expectation over the log-probabilities of the grade tokens, which the endpoint must give.
         samples: verdicts asked for; their mean is the grade, their spread is kept.
     """
 
@@ -114,7 +114,7 @@ class CurateConfig(_Frozen):
 
     @model_validator(mode="after")
     def _samples_differ(self) -> "CurateConfig":
-        if self.judge.mode == "analysis" and self.judge.samples > 1 and self.steps.judge.temperature == 0:
+        if self.judge.samples > 1 and self.steps.judge.temperature == 0:
             raise ValueError(f"judge.samples = {self.judge.samples} at steps.judge.temperature = 0 are all the same")
         return self
 

@@ -30,6 +30,9 @@ PARTS = (
     "coderm_slime.cli.bench_sandbox",
     "coderm_slime.cli.sandbox_serve",
     "coderm_slime.cli.sandbox_attack",
+    "coderm_slime.cli.curate",
+    "coderm_slime.cli.curate_status",
+    "coderm_slime.cli.bench_curate",
     "coderm_slime.cli.curate_export",
 )
 

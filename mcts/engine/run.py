@@ -1,0 +1,172 @@
+"""A run from source to trees: reads, holds the folder, runs the courses, writes what the folder shows."""
+
+import asyncio
+import contextlib
+import itertools
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coderm_slime.errors import CodermError
+from coderm_slime.problems import DataSet, LeftOut, read_problems
+from coderm_slime.records import Problem
+from coderm_slime.sandbox import open_sandbox
+from coderm_slime.settings import SandboxSettings
+from mcts.config import CurateConfig
+from mcts.engine.asker import Asker, Outages
+from mcts.engine.course import Stage, Stop, Tools
+from mcts.engine.desk import LocalDesk, Tally
+from mcts.engine.files import write_left_out, write_results
+from mcts.engine.folder import begin_or_go_on, held, provenance_of
+from mcts.engine.journal import Journal
+from mcts.engine.scheduler import run_courses, width_for
+from mcts.prompts import Prompts
+
+STOPPED_BY_SIGNAL = "stopped by a signal"
+
+
+class RunStopped(CodermError):
+    """The run ended before its problems did; what is done is saved."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where problems are read.
+
+    Attributes:
+        limit: problems taken, the first ones; None takes all.
+    """
+
+    path: Path
+    data_set: DataSet | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray cluster: its address, `auto`, or `local` for one on this machine alone; and how many engines it gets."""
+
+    address: str
+    workers: int
+
+
+@dataclass
+class Report:
+    """What a run folder holds after a run.
+
+    Attributes:
+        states: problems by state, in all runs; reasons: of those without a tree.
+        left_out: rows of the source that gave no problem, by fault.
+        duplicates: rows whose problem text another row has.
+        spent: amounts by name, see `spent.Amounts`.
+        stopped: why the run ended early; empty if it did not.
+        outages: calls in this run that nobody answered; the last one's text.
+    """
+
+    states: Counter[str]
+    reasons: Counter[str]
+    spent: dict[str, float]
+    trees: int
+    stopped: str = ""
+    outages: int = 0
+    last_outage: str = ""
+    left_out: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be run, and how far.
+
+    Args:
+        source: None goes on with the problems that the folder has.
+    """
+
+    folder: Path
+    config: CurateConfig
+    sandbox: SandboxSettings
+    until: Stage = Stage.SEARCH
+    source: Source | None = None
+    accept_changes: bool = False
+    cluster: Cluster | None = None
+
+    def __call__(self, watch: Callable[[Tally], contextlib.AbstractContextManager[None]]) -> Report:
+        """Run to the end, to the stage, or until stopped.
+
+        Args:
+            watch: shows the tally as long as the work goes on.
+
+        Raises:
+            CodermError: the configuration, the source or the folder is bad; nothing has been asked then. Or the
+                journal cannot be written.
+        """
+        prompts = Prompts.load(self.config.prompts)
+        with held(self.folder), Journal(self.folder) as journal:
+            begin_or_go_on(journal, self.folder, self.config, prompts.fingerprint, accept_changes=self.accept_changes)
+            left_out, duplicates = self._read(journal)
+            journal.reopen_errors()
+            tally, stop, outages = Tally(), Stop(), Outages(self.config.max_outages)
+            try:
+                with watch(tally), contextlib.suppress(asyncio.CancelledError):  # a second signal's
+                    asyncio.run(self._work(journal, prompts, tally, stop, outages))
+            finally:
+                write_results(journal, self.folder)
+            report = report_of(journal)
+            report.stopped, report.outages, report.last_outage = stop.reason, outages.count, outages.last
+            report.left_out, report.duplicates = left_out, duplicates
+            return report
+
+    def _read(self, journal: Journal) -> tuple[Counter[str], int]:
+        if self.source is None:
+            return Counter(), 0
+        rows = read_problems(self.source.path, self.source.data_set)
+        bad: list[LeftOut] = []
+
+        def good() -> Iterator[Problem]:
+            for row in rows:
+                if isinstance(row, LeftOut):
+                    bad.append(row)
+                else:
+                    yield row
+
+        duplicates = journal.add_problems(itertools.islice(good(), self.source.limit))
+        write_left_out(bad, self.folder)
+        return Counter(row.fault.value for row in bad), duplicates
+
+    async def _work(self, journal: Journal, prompts: Prompts, tally: Tally, stop: Stop, outages: Outages) -> None:
+        async with (
+            open_sandbox(self.sandbox) as sandbox,
+            Asker(self.config, outages) as asker,
+            LocalDesk(journal, journal.open_keys(), tally) as desk,
+        ):
+            with _signals(stop):
+                provenance = provenance_of(self.config, prompts.fingerprint)
+                tools = Tools(self.config, provenance, prompts, asker, sandbox, outages, desk, stop, self.until)
+                await run_courses(tools, width_for(self.config, sandbox.size), tally)
+
+
+def report_of(journal: Journal) -> Report:
+    """What a journal says of all runs so far."""
+    states = journal.states()
+    return Report(states, journal.reasons(), journal.spent(), trees=states["finished"])
+
+
+@contextlib.contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) drains the run, a second one ends it at once; all that is in the journal stays."""
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+
+    def asked() -> None:
+        if stop.asked.is_set() and main is not None:
+            main.cancel()
+        stop.ask(STOPPED_BY_SIGNAL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,65 @@
+"""Whether a program is another one with prints added. By syntax trees: layout and comments are no matter.
+
+What a rewriting may add: calls of `print`, docstrings, and assignments to names that the original does not have, such
+as `condition = a > b` to print it. Blocks that hold nothing else may come with them. All other statements must be the
+original's, in its order and at their places, its mistakes included.
+"""
+
+import ast
+from collections.abc import Iterable
+from typing import Any
+
+from coderm_slime.pycode import SourceError, parses
+
+
+def keeps_code(original: str, rewritten: str) -> bool:
+    """Whether `rewritten` keeps all of `original` and adds only what the module says.
+
+    Raises:
+        SourceError: one of them does not parse.
+    """
+    for code in (original, rewritten):
+        if not parses(code):
+            raise SourceError("no Python: it does not parse")
+    before, after = ast.parse(original), ast.parse(rewritten)
+    names = {node.id for node in ast.walk(before) if isinstance(node, ast.Name)}
+    names |= {node.arg for node in ast.walk(before) if isinstance(node, ast.arg)}
+    return _bare(before, names) == _bare(after, names)
+
+
+def _bare(tree: ast.Module, names: set[str]) -> str:
+    return ast.dump(_Bare(names).visit(tree))
+
+
+class _Bare(ast.NodeTransformer):
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    def generic_visit(self, node: ast.AST) -> Any:
+        super().generic_visit(node)
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            if isinstance(block, list):
+                setattr(node, field, [one for one in block if not self._is_extra(one)])
+        return node
+
+    def _is_extra(self, statement: ast.stmt) -> bool:
+        if isinstance(statement, ast.Expr):
+            return _is_print(statement.value) or isinstance(statement.value, ast.Constant)
+        if isinstance(statement, ast.Assign):
+            return all(isinstance(one, ast.Name) and one.id not in self._names for one in _targets(statement.targets))
+        if isinstance(statement, ast.If):
+            return not statement.body and not statement.orelse
+        return isinstance(statement, ast.Pass)
+
+
+def _targets(targets: Iterable[ast.expr]) -> Iterable[ast.expr]:
+    for target in targets:
+        if isinstance(target, ast.Tuple):
+            yield from _targets(target.elts)
+        else:
+            yield target
+
+
+def _is_print(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "print"
