@@ -5,4 +5,5 @@ failures    why a step came to nothing
 asking      how a step asks a language model
 search/     which rollout comes next, and what its outcome does to the tree
 export/     trees as training files, with a data card
+view/       finished trees as a page
 """

@@ -58,7 +58,8 @@ class SearchTree(Record):
 
     Raises:
         pydantic.ValidationError: the nodes are no tree, a depth is wrong, N is not the sum over the children plus the
-            node's own terminal visits, or Q is not its children's sum plus at most 1 a terminal visit.
+            node's own terminal visits, Q is not its children's sum plus at most 1 a terminal visit, or a selection
+            names a node that is not there.
     """
 
     problem: Problem
@@ -81,6 +82,8 @@ class SearchTree(Record):
                 child_value[node.parent] += node.value
         for node in self.nodes:
             _check_statistics(node, child_visits[node.id], child_value[node.id])
+        for selection in self.selections:
+            _check_names(selection, len(self.nodes))
         return self
 
     def _check_place(self, node: TreeNode) -> None:
@@ -107,3 +110,10 @@ def _check_statistics(node: TreeNode, child_visits: int, child_value: float) -> 
             f"node {node.id} has Q={node.value}, its children sum to {child_value} and its own "
             f"{node.terminal_visits} evaluations give at most 1 each"
         )
+
+
+def _check_names(selection: Selection, nodes: int) -> None:
+    named = [selection.node, selection.leaf or 0]
+    named += [node for choice in selection.choices for node in (choice.parent, *choice.children)]
+    if strange := [node for node in named if not 0 <= node < nodes]:
+        raise ValueError(f"rollout {selection.rollout} names node {strange[0]} of a tree of {nodes} nodes")
