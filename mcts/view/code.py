@@ -47,9 +47,7 @@ def path_text(tree: SearchTree, path: list[int], below: list[TreeNode]) -> PathT
 
 
 def _pieces(steps: list[str], nodes: list[int]) -> list[Piece]:
-    return [
-        Piece(text, "own" if node == nodes[-1] else "path", node) for text, node in zip(steps, nodes, strict=True)
-    ]
+    return [Piece(text, "own" if node == nodes[-1] else "path", node) for text, node in zip(steps, nodes, strict=True)]
 
 
 def _code_start(response: str) -> int:
