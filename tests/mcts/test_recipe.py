@@ -109,25 +109,37 @@ def test_the_container_is_removed_and_gets_the_gpus_the_memory_and_names_of_secr
     assert "--volume /m:/models:ro" in line
 
 
-def test_on_several_machines_each_serves_for_itself_and_the_head_has_an_engine_for_each() -> None:
-    head = dry("ray.sh", "head", NODES="3")
-    assert head[0].startswith("ray start --head --block")
-    assert sum(line.startswith(LAUNCH) for line in head) == 4
-    assert "--ray 127.0.0.1:6379 --ray-workers 3" in head[-1]
-    worker = dry("ray.sh", "worker", HEAD="10.0.0.9")
-    assert sum(line.startswith(LAUNCH) for line in worker) == 4
-    assert worker[-1].split() == ["ray", "start", "--block", "--address", "10.0.0.9:6379"]
-    (line,) = dry("docker.sh", "ray.sh", "worker", HEAD="10.0.0.9")
+def test_on_several_machines_each_serves_at_its_address_and_the_first_runs_an_engine_for_each() -> None:
+    machines = {"MACHINES": "10.0.0.7 10.0.0.8 10.0.0.9"}
+    head, second = dry("ray.sh", "0", **machines), dry("ray.sh", "1", **machines)
+    assert head[0].startswith("ray start --head --block --port 6379 --node-ip-address 10.0.0.7 ")
+    assert [option(line, "--host") for line in head if line.startswith(LAUNCH)] == ["10.0.0.7"] * 4
+    assert "--ray 10.0.0.7:6379 --ray-workers 3" in head[-1]
+    assert [option(line, "--host") for line in second if line.startswith(LAUNCH)] == ["10.0.0.8"] * 4
+    assert second[-1].rstrip() == "ray start --block --address 10.0.0.7:6379 --node-ip-address 10.0.0.8"
+    (line,) = dry("docker.sh", "ray.sh", "1", **machines)
     assert "--network host" in line
-    assert line.rstrip().endswith("bash /recipe/ray.sh worker")
+    assert line.rstrip().endswith("bash /recipe/ray.sh 1")
+
+
+def test_the_file_of_a_cluster_has_each_server_of_each_machine_and_is_the_same_else(tmp_path: Path) -> None:
+    command = [sys.executable, RECIPE / "cluster_config.py", CONFIG, "10.0.0.7", "10.0.0.8"]
+    (tmp_path / "cluster.yaml").write_bytes(subprocess.run(command, capture_output=True, check=True).stdout)
+    one, cluster = read_config(CONFIG), read_config(tmp_path / "cluster.yaml")
+    assert [endpoint.url for endpoint in cluster.endpoints] == [
+        f"http://10.0.0.{last}:{port}" for last in (7, 8) for port in range(30000, 30004)
+    ]
+    assert cluster.model_copy(update={"endpoints": one.endpoints}) == one
 
 
 @pytest.mark.parametrize(
-    ("script", "arguments"), [("serve.sh", []), ("ray.sh", []), ("ray.sh", ["worker"]), ("docker.sh", ["x.sh"])]
+    ("script", "arguments"), [("serve.sh", []), ("ray.sh", []), ("ray.sh", ["2"]), ("docker.sh", ["x.sh"])]
 )
 def test_a_script_that_is_called_wrongly_starts_nothing(script: str, arguments: list[str]) -> None:
-    result = subprocess.run(["bash", RECIPE / script, *arguments], capture_output=True, text=True, timeout=60)
-    assert result.returncode != 0
+    env = {"PATH": os.environ["PATH"], "MACHINES": "10.0.0.7 10.0.0.8"}
+    command = ["bash", RECIPE / script, *arguments]
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
     assert result.stderr
 
 
