@@ -21,6 +21,7 @@ PARTS = (
     "coderm_slime.cli.serve",
     "coderm_slime.cli.prepare",
     "coderm_slime.cli.data",
+    "coderm_slime.cli.data_problems",
     "coderm_slime.cli.data_mutants",
     "coderm_slime.cli.evaluate",
     "coderm_slime.cli.bench",
