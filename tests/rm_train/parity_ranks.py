@@ -1,6 +1,7 @@
 """What the ranks of the parity tests do; run by torchrun. Writes scores, features, gradients and a round trip.
 
-python parity_ranks.py TP OUT MODEL...: for each Hugging Face folder, OUT/NAME.safetensors and OUT/NAME (a folder).
+python parity_ranks.py TP (replicated | sequence_parallel) OUT MODEL...
+For each Hugging Face folder: OUT/NAME.safetensors, and OUT/NAME, the folder written again.
 """
 
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 
 from helpers.pack import COEFFICIENTS, sequences
+from helpers.sequence_parallel import share_tokens
 from rm_train import convert, model, parallel
 from rm_train.convert.export import hugging_face_tensors, write
 from rm_train.packed import Packed
@@ -45,8 +47,10 @@ def run(folder: Path, layout: parallel.Layout, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    tp, out, *folders = sys.argv[1:]
+    tp, tokens, out, *folders = sys.argv[1:]
     ranks = parallel.start(int(tp))
+    if tokens == "sequence_parallel":
+        share_tokens()
     for name in folders:
         run(Path(name), ranks, Path(out))
     parallel.stop()

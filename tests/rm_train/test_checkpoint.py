@@ -46,7 +46,7 @@ class Runs:
     def run(
         self, name: str, tp: int, processes: int, dtypes: tuple[str, ...] = ("float32",), **options: Any
     ) -> dict[str, Losses]:
-        done = ranks.torchrun(processes, "checkpoint_ranks.py", json.dumps(self.jobs(name, tp, dtypes, **options)))
+        done = ranks.launch(processes, "checkpoint_ranks.py", json.dumps(self.jobs(name, tp, dtypes, **options)))
         assert done.returncode == 0, done.stderr[-4000:]
         read = {dtype: json.loads((self.folder / f"{name}-{dtype}.json").read_text()) for dtype in dtypes}
         return {dtype: {int(step): loss for step, loss in losses.items()} for dtype, losses in read.items()}

@@ -12,8 +12,13 @@ from helpers import ranks, tiny
 pytestmark = pytest.mark.torch  # and megatron-core, of the extra `rm`
 
 FAMILIES = ("qwen2", "qwen3", "llama")
-# One launch each: (tensor parallel, processes). The last one shares the sequences among ranks, too.
-LAYOUTS = {"one rank": (1, 1), "tp 2": (2, 2), "tp 2 x dp 2": (2, 4)}
+# One launch each: tensor parallel, processes, and whether ranks share the tokens, too, as they do on GPUs.
+LAYOUTS = {
+    "one rank": (1, 1, "replicated"),
+    "tp 2": (2, 2, "replicated"),
+    "tp 2 x dp 2": (2, 4, "replicated"),
+    "tp 2, sequence parallel": (2, 2, "sequence_parallel"),
+}
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,9 @@ def computed(
 ) -> Iterator[dict[str, Computed]]:
     from safetensors.torch import load_file
 
-    tp, processes = LAYOUTS[request.param]
+    tp, processes, tokens = LAYOUTS[request.param]
     out = tmp_path_factory.mktemp("out")
-    done = ranks.torchrun(processes, "parity_ranks.py", tp, out, *models.values())
+    done = ranks.launch(processes, "parity_ranks.py", tp, tokens, out, *models.values())
     assert done.returncode == 0, done.stderr[-4000:]
     yield {
         name: Computed(source, load_file(out / f"{name}.safetensors"), out / name) for name, source in models.items()
