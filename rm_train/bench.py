@@ -44,8 +44,8 @@ class Workload:
         micro_batch_tokens: of the packed and the sorted way.
     """
 
-    pairs: int = 12
-    padded_pairs: int = 2
+    pairs: int = 8
+    padded_pairs: int = 1
     micro_batch_tokens: int = 2048
 
 

@@ -20,8 +20,8 @@ def bench_train_rm(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     dtype: Annotated[Literal["float32", "bfloat16"], typer.Option(help="Of all weights.")] = "bfloat16",
     rounds: Annotated[int, typer.Option(min=1, help="Medians are over so many, after one to warm up.")] = 3,
-    count: Annotated[int, typer.Option(min=2, help="Pairs read a round.")] = 12,
-    padded_count: Annotated[int, typer.Option(min=1, help="Of them, pairs that the padded way reads.")] = 2,
+    count: Annotated[int, typer.Option(min=2, help="Pairs read a round.")] = 8,
+    padded_count: Annotated[int, typer.Option(min=1, help="Of them, pairs that the padded way reads.")] = 1,
     micro_batch_tokens: Annotated[int, typer.Option(min=16, help="Most tokens at once, packed or sorted.")] = 2048,
 ) -> None:
     """Real tokens a second, forward and backward: packed on Megatron, and Hugging Face padded or sorted by length.
