@@ -34,8 +34,6 @@ PARTS = (
     "coderm_slime.cli.bench_train_rm",
     "coderm_slime.cli.curate",
     "coderm_slime.cli.curate_status",
-    "coderm_slime.cli.curate",
-    "coderm_slime.cli.curate_status",
     "coderm_slime.cli.bench_curate",
     "coderm_slime.cli.curate_export",
     "coderm_slime.cli.curate_calibrate",
