@@ -33,6 +33,7 @@ PARTS = (
     "coderm_slime.cli.curate_status",
     "coderm_slime.cli.bench_curate",
     "coderm_slime.cli.curate_export",
+    "coderm_slime.cli.curate_calibrate",
 )
 
 
