@@ -7,6 +7,7 @@ start.
 """
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -118,8 +119,10 @@ def _end(calls: Sequence[_Call]) -> float:
 
 
 def _utilization(calls: Sequence[_Call], until: float) -> float:
+    """Not a number where no call began before `until`: there were no more problems than may be under way at once."""
+    time = until - _begin(calls)
     busy = sum(max(0.0, min(ended, until) - began) for began, ended, _ in calls)
-    return busy / (SLOTS * (until - _begin(calls)))
+    return busy / (SLOTS * time) if time > 0 else math.nan
 
 
 def _growth(rss_mb: Sequence[float]) -> float:
