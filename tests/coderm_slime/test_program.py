@@ -50,7 +50,7 @@ def test_every_cut_is_where_its_last_statement_ends_in_the_response(indent: str,
     ends = [*LAST_LINES, "def g(): return f(1); print(f)"]
     assert program.code == CODE
     assert [response[:cut].rsplit(line_break, 1)[1] for cut in program.cuts] == [indent + line for line in ends]
-    assert [step.rstrip("\n").rsplit("\n", 1)[1] for step in program.steps[:-1]] == LAST_LINES
+    assert [step.rstrip("\n").rsplit("\n", 1)[-1] for step in program.steps[:-1]] == LAST_LINES
     assert "".join(program.steps) + "# the end\n" == CODE
     assert program_cut_at(response, program.cuts) == program
 
@@ -75,7 +75,10 @@ def test_a_prefix_keeps_its_steps_and_a_print_may_begin_behind_it() -> None:
 
 def test_steps_that_differ_in_comments_blank_lines_and_blanks_at_line_ends_are_the_same() -> None:
     one = program_in("```python\nx = '# 1'\nif x:\n    y = '''a # b \n\n  c'''\n    print(y)\nz = (1,\n\n  2)\n```")
-    other = "```py\n# x\n\nx = '# 1'   # y\nif x: # z\n  # odd\n\n    y = '''a # b \n\n  c''' \n    print(y)\n\n#\nz = (1, # one\n  2)\n```"
+    other = (
+        "```py\n# x\n\nx = '# 1'   # y\nif x: # z\n  # odd\n\n    y = '''a # b \n\n  c''' \n    print(y)\n\n"
+        "#\nz = (1, # one\n  2)\n```"
+    )
     assert program_in(other).bare == one.bare
     assert one.bare[0] == "x = '# 1'\nif x:\n    y = '''a # b \n\n  c'''\n    print(y)\n"
     for different in (
@@ -87,7 +90,8 @@ def test_steps_that_differ_in_comments_blank_lines_and_blanks_at_line_ends_are_t
 
 
 def test_a_step_that_falls_out_of_an_indentation_is_freed_of_comments_in_its_program() -> None:
-    code = "def f(x):\n    if x:\n        y = 1\n        print(y)\n        z = '#'  # deep\n        print(z)\n    return x\n"
+    deep = "        y = 1\n        print(y)\n        z = '#'  # deep\n        print(z)\n"
+    code = f"def f(x):\n    if x:\n{deep}    return x\n"
     ends = [segment.end for segment in segments(code)]
     assert bare_steps(code, ends)[1:] == ("        z = '#'\n        print(z)\n", "    return x\n")
 
