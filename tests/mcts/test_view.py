@@ -232,8 +232,8 @@ def test_a_page_loads_nothing_runs_nothing_and_follows_light_and_dark(tree: Sear
         assert outside not in html
     page = Reader(html).root
     assert [link.attributes["href"] for link in page.all("a")] == ([] if trees == 1 else ["#t0", "#t1"])
-    styles = {one.attributes["style"] for one in page.all("span") if "style" in one.attributes}
-    assert all(re.fullmatch(r"--(q: [01]\.\d{4}|level: \d+)", style) for style in styles)
+    styles = {one.attributes["style"] for tag in ("span", "div") for one in page.all(tag) if "style" in one.attributes}
+    assert all(re.fullmatch(r"--(q: [01]\.\d{4}|(level|deepest): \d+)", style) for style in styles)
 
 
 def test_ids_are_unique_every_label_has_its_button_and_one_node_is_chosen(tree: SearchTree) -> None:
