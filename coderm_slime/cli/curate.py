@@ -37,7 +37,9 @@ _RAY = Annotated[
     str | None,
     typer.Option(help="Spread the problems over this Ray cluster's nodes: an address, `auto`, or `local`."),
 ]
-_RAY_WORKERS = Annotated[int, typer.Option(min=1, help="With --ray: processes, each with an engine of its own.")]
+_RAY_WORKERS = Annotated[
+    int, typer.Option(min=1, help="With --ray: processes, each with an engine of its own and its part of the bounds.")
+]
 
 
 @GROUPS["curate"].command("run")
@@ -135,9 +137,10 @@ def _advance(
 ) -> "Report":
     from coderm_slime.cli.curate_progress import show_report, watched
     from coderm_slime.settings import load_settings
+    from mcts.engine.cluster import Cluster
     from mcts.engine.course import Stage
     from mcts.engine.folder import config_for
-    from mcts.engine.run import Cluster, Run, Source
+    from mcts.engine.run import Run, Source
 
     changes: dict[str, Any] = {} if rewrite is None else {"rewrite": rewrite == "on"}
     run = Run(

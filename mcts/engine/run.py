@@ -16,6 +16,7 @@ from coderm_slime.sandbox import open_sandbox
 from coderm_slime.settings import SandboxSettings
 from mcts.config import CurateConfig
 from mcts.engine.asker import Asker, Outages
+from mcts.engine.cluster import Assignment, Cluster, run_on_cluster
 from mcts.engine.course import Stage, Stop, Tools
 from mcts.engine.desk import LocalDesk, Tally
 from mcts.engine.files import write_left_out, write_results
@@ -42,14 +43,6 @@ class Source:
     path: Path
     data_set: DataSet | None = None
     limit: int | None = None
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A Ray cluster: its address, `auto`, or `local` for one on this machine alone; and how many engines it gets."""
-
-    address: str
-    workers: int
 
 
 @dataclass
@@ -136,15 +129,18 @@ class Run:
         return Counter(row.fault.value for row in bad), duplicates
 
     async def _work(self, journal: Journal, prompts: Prompts, tally: Tally, stop: Stop, outages: Outages) -> None:
-        async with (
-            open_sandbox(self.sandbox) as sandbox,
-            Asker(self.config, outages) as asker,
-            LocalDesk(journal, journal.open_keys(), tally) as desk,
-        ):
+        provenance = provenance_of(self.config, prompts.fingerprint)
+        async with LocalDesk(journal, journal.open_keys(), tally) as desk:
             with _signals(stop):
-                provenance = provenance_of(self.config, prompts.fingerprint)
-                tools = Tools(self.config, provenance, prompts, asker, sandbox, outages, desk, stop, self.until)
-                await run_courses(tools, width_for(self.config, sandbox.size), tally)
+                if self.cluster:
+                    assignment = Assignment(self.config, provenance, prompts.texts, self.sandbox, self.until)
+                    for end in await run_on_cluster(self.cluster, assignment, desk, stop):
+                        stop.reason = stop.reason or end.stopped
+                        outages.count, outages.last = outages.count + end.outages, end.last_outage or outages.last
+                    return
+                async with open_sandbox(self.sandbox) as sandbox, Asker(self.config, outages) as asker:
+                    tools = Tools(self.config, provenance, prompts, asker, sandbox, outages, desk, stop, self.until)
+                    await run_courses(tools, width_for(self.config, sandbox.size), tally)
 
 
 def report_of(journal: Journal) -> Report:

@@ -2,10 +2,10 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError
 
 from coderm_slime.errors import CodermError
 from coderm_slime.llm import Message
@@ -22,14 +22,16 @@ class Prompts:
     """The prompts of a run.
 
     Attributes:
+        texts: the templates, by file name.
         fingerprint: of all files' names and text, 16 hex digits.
     """
 
-    def __init__(self, texts: dict[str, str], loader: ChoiceLoader) -> None:
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = dict(texts)
         listed = repr(sorted(texts.items())).encode("utf-8", "surrogatepass")
         self.fingerprint = hashlib.sha256(listed).hexdigest()[:16]
         self._environment = Environment(
-            loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+            loader=DictLoader(self.texts), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         self._environment.filters["fenced"] = fenced
 
@@ -48,10 +50,7 @@ class Prompts:
         if unknown := sorted(paths.keys() - ours):
             known = ", ".join(sorted(ours))
             raise PromptError(f"{folder} holds {', '.join(unknown)}, which no step uses; known: {known}")
-        return cls(
-            {name: _text(path) for name, path in paths.items()},
-            ChoiceLoader([FileSystemLoader(place) for place in folders]),
-        )
+        return cls({name: _text(path) for name, path in paths.items()})
 
     def render(self, name: str, **values: object) -> str:
         """The prompt `name`, such as "judge.user", without the white space around it. Raises PromptError."""

@@ -1,10 +1,10 @@
 """Calls of an entry point, read out of whatever a model wrote. Nothing is invented or mended: a call that is taken
 stood there, parses, names the entry point, and uses nothing that is not defined.
 
-Taken are top-level statements: a call, also within a print; and before it assignments and imports that it needs. An
-expected result is left off: of `assert f(1) == 2`, `f(1) == 2` and a line `f(1) -> 2` the call `f(1)` stays. Where the
-answer's block does not parse as a whole, each of its lines is looked at alone; where there is no block, each line of
-the answer, with a list's mark or backticks around it taken off.
+Taken are top-level statements of the answer's block, where it parses, and then single lines of the whole answer that
+are not indented, or are a prompt's (`>>> f(1)`), with a list's mark or backticks around them taken off. Such a
+statement is a call, also within a print; or an assignment or import before one. An expected result is left off: of
+`assert f(1) == 2`, `f(1) == 2` and a line `f(1) -> 2` the call `f(1)` stays.
 """
 
 import ast
@@ -32,7 +32,7 @@ def calls_in(answer: str, entry_point: str, names: Collection[str], max_calls: i
     calls, known, objects = 0, set(names) | {entry_point}, set[str]()
     for statement in _statements(answer):
         line = _one_line(statement)
-        if line is None or line in kept or not _free_names(statement) <= known | _BUILTINS:
+        if line is None or line in kept or line in setup or not _free_names(statement) <= known | _BUILTINS:
             continue
         if not _calls(statement, {entry_point} | objects):
             setup = [*setup, line][-_SETUP_FOR_EACH_CALL:] if _is_setup(statement) else setup
@@ -49,15 +49,13 @@ def calls_in(answer: str, entry_point: str, names: Collection[str], max_calls: i
 
 def _statements(answer: str) -> Iterator[ast.stmt]:
     block = answer_code(answer)
-    text = block.code if block else answer
-    if parses(text):
-        yield from map(_without_expectation, ast.parse(text).body)
-        return
-    for line in text.splitlines():
-        found = _LIST_MARK.fullmatch(line)
+    if block and parses(block.code):
+        yield from map(_without_expectation, ast.parse(block.code).body)
+    for line in answer.splitlines():
+        found = None if line[:1].isspace() and not line.lstrip().startswith(">>>") else _LIST_MARK.fullmatch(line)
         code = found["code"] if found else ""
         code = code if parses(code) else _EXPECTED.sub("", code)
-        if code and not line[0].isspace() and parses(code):
+        if code and parses(code):
             yield from map(_without_expectation, ast.parse(code).body)
 
 
