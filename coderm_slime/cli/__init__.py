@@ -35,6 +35,7 @@ PARTS = (
     "coderm_slime.cli.bench_curate",
     "coderm_slime.cli.curate_export",
     "coderm_slime.cli.curate_view",
+    "coderm_slime.cli.curate_calibrate",
 )
 
 

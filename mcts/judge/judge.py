@@ -1,11 +1,9 @@
 """Asks for verdicts: bounded tries for each, several where the settings say so, their mean as the grade."""
 
-import asyncio
 import hashlib
 import statistics
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from coderm_slime.errors import CodermError
 from coderm_slime.llm import Completion, Message
@@ -15,6 +13,7 @@ from mcts.failures import FailureReason, StepFailed
 from mcts.judge.answers import MAX_GRADE, Graded, NoGradeError, expected_grade, graded_answer
 from mcts.judge.nonce import nonce_for
 from mcts.prompts import Prompts
+from mcts.together import all_of
 
 _ALTERNATIVES = 20  # the most that OpenAI's protocol and most servers give; six grades and their spellings fit
 _SHORT_ANSWER_TOKENS = 16  # "The grade is 4." and some room
@@ -53,10 +52,21 @@ class Judge:
     know. Mode `expectation` asks twice: for words, and then for one digit, whose alternatives' log-probabilities give
     the grade; words that `max_tokens` cuts off do no harm there. Whether a server gives log-probabilities before or
     after the temperature is its own affair: with `temperature: 1` both are the same.
+
+    Args:
+        note: is told of every try that came to nothing.
     """
 
-    def __init__(self, config: JudgeConfig, sampling: Sampling, ask: Ask, prompts: Prompts) -> None:
+    def __init__(
+        self,
+        config: JudgeConfig,
+        sampling: Sampling,
+        ask: Ask,
+        prompts: Prompts,
+        note: Callable[[Step, FailureReason], None] | None = None,
+    ) -> None:
         self._config, self._sampling, self._ask, self._prompts = config, sampling, ask, prompts
+        self._note = note or _ignored
 
     async def __call__(self, problem: str, code: str, calls: str, output: str, ending: str, *, seed: int) -> Judgement:
         """The judgement of one run; the same requests for the same arguments.
@@ -80,7 +90,7 @@ class Judge:
                 "content": self._prompts.render("judge.user", nonce=nonce, with_grade=with_grade, **material),
             },
         ]
-        verdicts = await _all_of(self._verdict(messages, nonce, seed, one) for one in range(self._config.samples))
+        verdicts = await all_of(self._verdict(messages, nonce, seed, one) for one in range(self._config.samples))
         grades = tuple(verdict.grade for verdict in verdicts)
         spread = statistics.stdev(grades) if len(grades) > 1 else None
         return Judgement(statistics.fmean(grades), spread, verdicts[0].words, grades)
@@ -96,6 +106,7 @@ class Judge:
                 failure = error
             except NoGradeError as error:
                 failure = StepFailed(FailureReason.NO_GRADE, str(error))
+            self._note(Step.JUDGE, failure.reason)
         raise failure
 
     async def _by_words(self, messages: Sequence[Message], nonce: str, seed: int) -> Graded:
@@ -122,6 +133,10 @@ class Judge:
         return Graded(expected_grade(answer), words.text.strip())
 
 
+def _ignored(step: Step, reason: FailureReason) -> None:
+    pass
+
+
 def _check_alternatives(answer: Completion) -> None:
     if answer.text and not any(token.top for token in answer.tokens):
         raise JudgeError(
@@ -133,12 +148,3 @@ def _check_alternatives(answer: Completion) -> None:
 def _derived(*parts: object) -> int:
     """A seed of 31 bits, which every server takes."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big") >> 1
-
-
-async def _all_of(verdicts: Iterable[Coroutine[Any, Any, Graded]]) -> list[Graded]:
-    """All results once all have ended, so that none goes on unwatched; else the first error in their order."""
-    results = await asyncio.gather(*verdicts, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]
