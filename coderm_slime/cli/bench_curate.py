@@ -30,9 +30,9 @@ def bench_curate(
         task = bar.add_task("work queue, then static shards", total=2)
         figures = asdict(measure(problems, rollouts, seconds, lambda: bar.advance(task)))
     if as_json:
-        typer.echo(json.dumps({name: round(value, 4) for name, value in figures.items()}))
+        typer.echo(json.dumps({name: value and round(value, 4) for name, value in figures.items()}))
         return
     table = Table("figure", "value")
     for name, value in figures.items():
-        table.add_row(name, f"{value:.4g}")
+        table.add_row(name, "none waited" if value is None else f"{value:.4g}")
     Console().print(table)

@@ -6,6 +6,7 @@ indentation falls. Comments and blank lines belong to the logical line that they
 """
 
 import ast
+import functools
 import itertools
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from coderm_slime.pycode.source import SourceError, tokens_of, tree_of, with_line_feeds
 
+_PRINTS_REMEMBERED = 4096  # continuations of one prefix begin with the same prints; to parse one takes 0.1 ms
 _NO_LINE_STARTS_WITH = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 
@@ -105,6 +107,7 @@ def _logical_lines(code: str, tokens: Iterable[tokenize.TokenInfo]) -> Iterator[
             start, first = end, None
 
 
+@functools.lru_cache(maxsize=_PRINTS_REMEMBERED)
 def _shows_variable(line: str) -> bool:
     try:
         nodes = list(ast.walk(tree_of(line.strip())))

@@ -31,14 +31,15 @@ class CurateFigures:
     """The figures of `coderm bench curate`.
 
     Attributes:
+        utilization: None where there were no more problems than are under way at once: none waited.
         rss_growth_mb: median resident memory of the last quarter of the run over that of the second one.
         calls, failed_calls: that the endpoint got in the first version.
     """
 
-    utilization: float
-    whole_run_utilization: float
-    static_shard_utilization: float
-    static_shard_whole_run_utilization: float
+    utilization: float | None
+    whole_run_utilization: float | None
+    static_shard_utilization: float | None
+    static_shard_whole_run_utilization: float | None
     own_cpu_ms_per_rollout: float
     rss_growth_mb: float
     wall_s: float
@@ -63,10 +64,10 @@ def measure(problems: int, rollouts: int, seconds: float, tick: Callable[[], obj
     )
     tick()
     return CurateFigures(
-        utilization=_utilization(calls, queue.none_waits_at),
-        whole_run_utilization=_utilization(calls, _end(calls)),
-        static_shard_utilization=_utilization(static_calls, max(one.none_waits_at for one in static)),
-        static_shard_whole_run_utilization=_utilization(static_calls, _end(static_calls)),
+        utilization=utilization_of(calls, queue.none_waits_at),
+        whole_run_utilization=utilization_of(calls, _end(calls)),
+        static_shard_utilization=utilization_of(static_calls, max(one.none_waits_at for one in static)),
+        static_shard_whole_run_utilization=utilization_of(static_calls, _end(static_calls)),
         own_cpu_ms_per_rollout=1000 * queue.cpu_s / queue.rollouts,
         rss_growth_mb=_growth(queue.rss_mb),
         wall_s=_end(calls) - _begin(calls),
@@ -117,9 +118,11 @@ def _end(calls: Sequence[_Call]) -> float:
     return max(ended for _, ended, _ in calls)
 
 
-def _utilization(calls: Sequence[_Call], until: float) -> float:
+def utilization_of(calls: Sequence[_Call], until: float) -> float | None:
+    """Busy slot-seconds over those there were, from the first call until `until`; None if no call began before it."""
+    time = until - _begin(calls)
     busy = sum(max(0.0, min(ended, until) - began) for began, ended, _ in calls)
-    return busy / (SLOTS * (until - _begin(calls)))
+    return busy / (SLOTS * time) if time > 0 else None
 
 
 def _growth(rss_mb: Sequence[float]) -> float:

@@ -146,7 +146,8 @@ async def run_on_cluster(cluster: Cluster, assignment: Assignment, desk: Desk, s
         serving = asyncio.ensure_future(_serve(mailbox, desk, stop))
         try:
             everybody = asyncio.gather(*ends, return_exceptions=True)
-            await asyncio.wait({everybody, serving}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {everybody, serving}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 serving.result()
             return [_checked(end) for end in await everybody]
@@ -183,8 +184,8 @@ def _shared_out(config: CurateConfig, workers: int) -> CurateConfig:
         for one in endpoints:
             if one.max_in_flight < workers:
                 raise CodermError(
-                    f"endpoint {one.url}: max_in_flight = {one.max_in_flight} cannot be shared by {workers} Ray workers; "
-                    "start fewer"
+                    f"endpoint {one.url}: max_in_flight = {one.max_in_flight} cannot be shared by {workers} Ray "
+                    "workers; start fewer"
                 )
         return tuple(one.model_copy(update={"max_in_flight": one.max_in_flight // workers}) for one in endpoints)
 

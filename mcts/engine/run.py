@@ -20,7 +20,7 @@ from mcts.engine.cluster import Assignment, Cluster, run_on_cluster
 from mcts.engine.course import Stage, Stop, Tools
 from mcts.engine.desk import LocalDesk, Tally
 from mcts.engine.files import write_left_out, write_results
-from mcts.engine.folder import begin_or_go_on, held, provenance_of
+from mcts.engine.folder import RunFolderError, begin_or_go_on, held, provenance_of
 from mcts.engine.journal import Journal
 from mcts.engine.scheduler import run_courses, width_for
 from mcts.prompts import Prompts
@@ -99,6 +99,8 @@ class Run:
         with held(self.folder), Journal(self.folder) as journal:
             begin_or_go_on(journal, self.folder, self.config, prompts.fingerprint, accept_changes=self.accept_changes)
             left_out, duplicates = self._read(journal)
+            if not journal.states():
+                raise RunFolderError(f"{self.folder} has no problem yet: name a file of problems that holds some")
             journal.reopen_errors()
             tally, stop, outages = Tally(), Stop(), Outages(self.config.max_outages)
             try:

@@ -12,6 +12,7 @@ from mcts.engine.course import Course, Drained, Tools
 from mcts.engine.desk import Tally
 from mcts.engine.rows import Ending, Entry, JournalError, Work
 from mcts.judge import JudgeError
+from mcts.prompts import PromptError
 
 DRAIN_S = 30.0
 """Seconds that work under way gets to end when a run is stopped; what takes longer is asked again by the next run."""
@@ -79,7 +80,7 @@ async def _one(tools: Tools, work: Work) -> None:
             tools.stop.ask(f"too many calls in a row came to nothing, the last one: {error}")
     except JournalError:
         raise
-    except JudgeError as error:  # every problem's judge would meet it
+    except (JudgeError, PromptError) as error:  # every problem would meet it
         tools.stop.ask(str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this problem's end and no other's
         _log.exception("problem %s ends in an error", work.problem.id)

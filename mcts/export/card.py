@@ -38,11 +38,10 @@ def _files(counts: Counts) -> str:
         ]
         for side in ("train", "validation")
     ]
-    text = """
-`scalar-*.jsonl`: a problem, a response or its prefix, and the search's Q (`q`) and N (`n`) there; the label is
-min(q / n, 1). `pairs-*.jsonl`: two of them, the better one first, with both labels. Each row's `metadata` name its
-problem, tree, nodes, seed and what made the tree, and hold a `weight`: n / (n + 1); of a pair the margin times that of
-both sides. Both kinds of file share one split by problem.
+    text = """`scalar-*.jsonl`: a problem, a response or its prefix, and the search's Q (`q`) and N (`n`) there;
+the label is min(q / n, 1). `pairs-*.jsonl`: two of them, the better one first, with both labels. Each row's `metadata`
+name its problem, tree, nodes, seed and what made the tree, and hold a `weight`: n / (n + 1); of a pair the margin
+times that of both sides. Both kinds of file share one split by problem.
 """
     return text + "\n" + _table(["side", "problems", "scalar rows", "pairs"], rows)
 
@@ -65,7 +64,7 @@ def _settings(config: ExportConfig) -> str:
 
 
 def _dropped(counts: Counts) -> str:
-    rows = [
+    rows: list[Sequence[object]] = [
         ["responses", "used", counts.responses],
         *(["responses", reason.value, count] for reason, count in counts.unusable.most_common()),
         ["scalar rows", "kept", counts.scalar.total()],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from coderm_slime.llm import Completion, TokenLogprob
 
 MAX_GRADE = 5
+_GRADES = tuple(str(grade) for grade in range(MAX_GRADE + 1))
 # Below, other tokens outweigh the grades: the model was about to say something else, and the digit is an accident.
 _LEAST_GRADE_MASS = 0.5
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
@@ -39,12 +40,12 @@ def graded_answer(text: str, nonce: str) -> Graded:
         NoGradeError: the answer ends otherwise, or holds a second line with `nonce` behind the word grade.
     """
     words, _, last = text.rstrip().rpartition("\n")
-    found = re.fullmatch(rf"Grade {nonce}: ([0-{MAX_GRADE}])", last)
-    if found is None:
+    grade = last.removeprefix(f"Grade {nonce}: ")
+    if grade == last or grade not in _GRADES:
         raise NoGradeError(f"the answer ends with {last[-80:]!r}, not with a line `Grade {nonce}: 0` to {MAX_GRADE}")
-    if re.search(rf"grade\W+{nonce}", words, re.IGNORECASE):
+    if nonce in words.lower() and re.search(rf"grade\W+{nonce}", words, re.IGNORECASE):
         raise NoGradeError("the answer holds more than one grade line")
-    return Graded(float(found[1]), words.strip())
+    return Graded(float(grade), words.strip())
 
 
 def expected_grade(answer: Completion) -> float:

@@ -7,7 +7,6 @@ original's, in its order and at their places, its mistakes included.
 
 import ast
 from collections.abc import Iterable
-from typing import Any
 
 from coderm_slime.pycode import SourceError, parses
 
@@ -24,33 +23,29 @@ def keeps_code(original: str, rewritten: str) -> bool:
     before, after = ast.parse(original), ast.parse(rewritten)
     names = {node.id for node in ast.walk(before) if isinstance(node, ast.Name)}
     names |= {node.arg for node in ast.walk(before) if isinstance(node, ast.arg)}
-    return _bare(before, names) == _bare(after, names)
+    for tree in (before, after):
+        _strip(tree, names)
+    return ast.dump(before) == ast.dump(after)
 
 
-def _bare(tree: ast.Module, names: set[str]) -> str:
-    return ast.dump(_Bare(names).visit(tree))
+def _strip(node: ast.AST, names: set[str]) -> None:
+    """Take out of all blocks below `node` what may have been added; expressions hold no blocks."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        block = getattr(node, field, None)
+        if isinstance(block, list):
+            for one in block:
+                _strip(one, names)
+            block[:] = [one for one in block if not _is_extra(one, names)]
 
 
-class _Bare(ast.NodeTransformer):
-    def __init__(self, names: set[str]) -> None:
-        self._names = names
-
-    def generic_visit(self, node: ast.AST) -> Any:
-        super().generic_visit(node)
-        for field in ("body", "orelse", "finalbody"):
-            block = getattr(node, field, None)
-            if isinstance(block, list):
-                setattr(node, field, [one for one in block if not self._is_extra(one)])
-        return node
-
-    def _is_extra(self, statement: ast.stmt) -> bool:
-        if isinstance(statement, ast.Expr):
-            return _is_print(statement.value) or isinstance(statement.value, ast.Constant)
-        if isinstance(statement, ast.Assign):
-            return all(isinstance(one, ast.Name) and one.id not in self._names for one in _targets(statement.targets))
-        if isinstance(statement, ast.If):
-            return not statement.body and not statement.orelse
-        return isinstance(statement, ast.Pass)
+def _is_extra(statement: ast.AST, names: set[str]) -> bool:
+    if isinstance(statement, ast.Expr):
+        return _is_print(statement.value) or isinstance(statement.value, ast.Constant)
+    if isinstance(statement, ast.Assign):
+        return all(isinstance(one, ast.Name) and one.id not in names for one in _targets(statement.targets))
+    if isinstance(statement, ast.If):
+        return not statement.body and not statement.orelse
+    return isinstance(statement, ast.Pass)
 
 
 def _targets(targets: Iterable[ast.expr]) -> Iterable[ast.expr]:

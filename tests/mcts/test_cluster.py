@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from helpers.curation import config, curate, fake_endpoint, rows, write_source
 
 from coderm_slime.errors import CodermError
+from helpers.curation import config, curate, fake_endpoint, rows, write_source
 from mcts.engine.cluster import Cluster
 
 

@@ -179,6 +179,20 @@ def test_control_c_saves_and_the_same_command_goes_on_to_the_same_trees(tmp_path
     assert trees(tmp_path / "run") == trees(tmp_path / "undisturbed") != ""
 
 
+def test_a_prompt_that_cannot_be_filled_in_stops_the_run_and_costs_no_problem(endpoint: str, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts"
+    prompts.mkdir()
+    (prompts / "calls.system.jinja").write_text("Write {{ how_many }} calls.")
+    report = curate(tmp_path / "run", config(endpoint, prompts=str(prompts)), write_source(tmp_path, 3))
+    assert "how_many" in report.stopped
+    assert report.states == {"open": 3}
+
+
+def test_a_run_without_problems_says_so(endpoint: str, tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="no problem yet"):
+        curate(tmp_path / "run", config(endpoint), None)
+
+
 def test_seeds_depend_on_everything_they_are_named_by() -> None:
     named = [(0, "k", "expand", 1, 0), (1, "k", "expand", 1, 0), (0, "l", "expand", 1, 0), (0, "k", "judge", 1, 0)]
     named += [(0, "k", "expand", 2, 0), (0, "k", "expand", 1, 1)]

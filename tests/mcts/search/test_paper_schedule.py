@@ -1,98 +1,11 @@
-"""The paper's schedule against an independent oracle, written from the method's text.
-
-The oracle keeps no tree: it has the lists of programs that came, of their evaluations and of the expansions that
-failed, and works out every N, Q, child and branch anew from them whenever it needs one.
-"""
-
-import math
-from dataclasses import dataclass, field
+"""The paper's schedule, selection by selection, against the oracle in helpers/paper_oracle.py."""
 
 import pytest
 
-from helpers.searches import FakeModel, Path, labels_of, paths_of, run_search, tree_of
+from helpers.paper_oracle import Oracle
+from helpers.searches import FakeModel, labels_of, paths_of, run_search, tree_of
 from mcts.config import SearchConfig
 from mcts.search import Search
-
-C = math.sqrt(2)
-
-
-@dataclass
-class Oracle:
-    """Method item 7 and 9, literally; a node is the tuple of its steps' labels."""
-
-    model: FakeModel
-    rollouts: int
-    branches: int
-    came: list[Path] = field(default_factory=list)
-    judged: list[tuple[Path, float]] = field(default_factory=list)
-    lost: list[Path] = field(default_factory=list)
-    shown: list[tuple[Path, Path]] = field(default_factory=list)
-    log: list[tuple] = field(default_factory=list)
-
-    def n(self, node: Path) -> int:
-        return len([1 for path, _ in self.judged if path[: len(node)] == node])
-
-    def q(self, node: Path) -> float:
-        return sum(reward for path, reward in self.judged if path[: len(node)] == node)
-
-    def children(self, node: Path) -> list[Path]:
-        depth = len(node)
-        return list(dict.fromkeys(p[: depth + 1] for p in self.came if p[:depth] == node and len(p) > depth))
-
-    def branches_left(self, node: Path) -> int:
-        used = [p for p in self.came if p[: len(node)] == node and p != node]
-        return self.branches - len(used) - self.lost.count(node)
-
-    def uct(self, child: Path) -> float:
-        return self.q(child) / self.n(child) + C * math.sqrt(math.log(self.n(child[:-1])) / self.n(child))
-
-    def where(self, rollout: int) -> tuple[str, Path, str, list]:
-        if rollout == 0:
-            return "begin", (), "initial_path", []
-        first = self.came[0]
-        if rollout < len(first):
-            return "expand", first[:rollout], "first_pass", []
-        if len(self.children(())) + self.lost.count(()) < self.branches:
-            return "expand", (), "root", []
-        return self.descend((), [])
-
-    def descend(self, node: Path, choices: list) -> tuple[str, Path, str, list]:
-        children = self.children(node)
-        if not children:
-            return "evaluate", node, "uct", choices
-        if self.branches_left(node) > 0:
-            return "expand", node, "spare_branch", choices
-        scores = [self.uct(child) for child in children]
-        best = children[[score >= max(scores) for score in scores].index(True)]
-        return self.descend(best, [*choices, (node, children, scores, best)])
-
-    def reflection(self, node: Path) -> Path:
-        complete = list(dict.fromkeys(path for path, _ in self.judged if path[: len(node)] == node))
-        mean = {
-            p: sum(r for q, r in self.judged if q == p) / len([1 for q, _ in self.judged if q == p]) for p in complete
-        }
-        fresh = [path for path in complete if (node, path) not in self.shown]
-        worst_first = sorted(fresh, key=mean.__getitem__)
-        best_first = sorted(complete, key=lambda path: -mean[path])
-        picked = (worst_first or best_first)[0]
-        self.shown.append((node, picked))
-        return picked
-
-    def run(self) -> "Oracle":
-        for rollout in range(self.rollouts):
-            action, node, rule, choices = self.where(rollout)
-            shown = self.reflection(node) if action == "expand" else None
-            reply = self.model.reply(rollout, action, node)
-            if reply.path is None:
-                if action == "expand":
-                    self.lost.append(node)
-            else:
-                if action != "evaluate":
-                    self.came.append(reply.path)
-                self.judged.append((reply.path, reply.reward))
-            self.log.append((action, node, rule, choices, shown, reply.path))
-        return self
-
 
 CASES = [
     FakeModel(seed, failures=(seed % 4) * 0.12, longest=1 + seed % 7, labels="abcd"[: 2 + seed % 3])
