@@ -38,6 +38,8 @@ PARTS = (
     "coderm_slime.cli.curate_export",
     "coderm_slime.cli.curate_calibrate",
     "coderm_slime.cli.curate_view",
+    "coderm_slime.cli.curate_view",
+    "coderm_slime.cli.curate_calibrate",
 )
 
 

@@ -25,7 +25,7 @@ command=(docker run --rm --gpus all --shm-size=16g --init
 command+=(--env "RUN=${RUN:-/outputs/magicoder}")
 # By name alone: docker reads the values, a secret among them, from this environment.
 for variable in SOURCE PROBLEMS CONFIG MODEL MODEL_NAME SERVERS TP_SIZE FIRST_PORT MEM_FRACTION CONTEXT RUNNING START_S \
-  LOGS SERVER_ARGS MACHINES RAY_PORT RAY_WORKERS CODERM_SANDBOX__WORKERS HF_TOKEN; do
+  LOGS SERVER_ARGS MACHINES RAY_PORT RAY_WORKERS RAY_AUTH_TOKEN CODERM_SANDBOX__WORKERS HF_TOKEN; do
   [[ -z ${!variable:-} ]] || command+=(--env "$variable")
 done
 command+=("${IMAGE:-coderm-slime}" bash "/recipe/$script" "$@")

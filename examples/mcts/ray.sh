@@ -2,6 +2,7 @@
 # The run on several machines of 8 A100 80 GB each: every machine serves the model at its own address, and engines on all
 # of them ask every server. The first machine holds the run folder.
 # Usage: MACHINES="10.0.0.1 10.0.0.2" ray.sh [--dry-run] NUMBER   on each machine with its own number: 0, 1, ...
+#   RAY_AUTH_TOKEN  a secret of the cluster, the same on all machines: who reaches an open Ray can run programs
 #   MACHINES     addresses of all machines, the same everywhere; the servers listen there without a key, so let nobody
 #                else reach them
 #   RAY_PORT     Ray's port on the first                    (6379)
@@ -23,6 +24,8 @@ cluster=${machines[0]}:${RAY_PORT:-6379}
 run=${RUN:-outputs/curate/magicoder}
 export HOST=${machines[number]} LOGS=${LOGS:-$run/logs}
 export CODERM_SANDBOX__WORKERS=${CODERM_SANDBOX__WORKERS:-32}
+export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
+((${#dry[@]})) || : "${RAY_AUTH_TOKEN:?set it to a secret, the same on all machines}"
 
 if ((number > 0)); then # Ray in the foreground: it ends when the first machine's does
   exec bash "$here/serve.sh" ${dry[@]+"${dry[@]}"} ray start --block --address "$cluster" --node-ip-address "$HOST"
@@ -61,10 +64,11 @@ there() { # how many machines the cluster has
   python3 -c '
 import sys, ray
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
-print(sum(node["Alive"] for node in ray.nodes()))' "$cluster" 2>/dev/null || echo 0
+print(sum(node["Alive"] for node in ray.nodes()))' "$cluster" 2>>"$LOGS/ray-head.log" || echo 0
 }
 until (($(there) >= ${#machines[@]})); do
   kill -0 "$ray_pid" 2>/dev/null || { echo "Ray ended, see $LOGS/ray-head.log" >&2; exit 1; }
+  ((SECONDS < ${START_S:-1800})) || { echo "not all machines came, see $LOGS/ray-head.log" >&2; exit 1; }
   echo "waiting for ${#machines[@]} machines" >&2
   sleep 5
 done

@@ -160,6 +160,13 @@ def over_fakes(tmp_path: Path) -> dict[str, str]:
     }
 
 
+# A FAKE of Ray: a cluster that is there until it is told to end, with one machine.
+FAKE_RAY = """#!/bin/bash
+echo "ray $*"; sleep 600 & trap "kill $!; exit 0" TERM
+wait
+"""
+
+
 def listens(port: str) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(port))) == 0
@@ -204,3 +211,37 @@ def test_a_server_that_ends_at_once_ends_the_script_with_its_log_named(over_fake
     )
     assert (result.returncode, result.stdout) == (1, "")
     assert f"ended, see {over_fakes['LOGS']}" in result.stderr
+
+
+def test_the_first_machine_of_a_cluster_runs_the_work_over_its_servers_and_ends_all_of_it(
+    over_fakes: dict[str, str], tmp_path: Path
+) -> None:
+    """Over FAKES of Ray, the servers and `coderm`: the script alone is looked at."""
+    programs = Path(over_fakes["PATH"].split(os.pathsep)[0])
+    count = f'#!/bin/bash\n[[ $1 != -c ]] || {{ echo 1; exit; }}\n[[ $1 == -m ]] || exec {sys.executable} "$@"\n'
+    (programs / "server").write_text(FAKE_PYTHON.format(python=sys.executable))
+    (programs / "python3").write_text(f'{count}exec {sys.executable} {programs}/server "$@"\n')
+    (programs / "ray").write_text(FAKE_RAY)
+    (programs / "coderm").write_text('#!/bin/bash\necho "coderm $*"; exit 1\n')
+    for name in ("ray", "coderm"):
+        (programs / name).chmod(0o755)
+    env = {**over_fakes, "MACHINES": "127.0.0.1", "RUN": str(tmp_path / "run"), "RAY_AUTH_TOKEN": "ours"}
+    result = subprocess.run(["bash", RECIPE / "ray.sh", "0"], env=env, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 1, result.stderr
+    assert result.stdout.startswith("coderm curate run hub:")
+    assert "--ray 127.0.0.1:6379 --ray-workers 1" in result.stdout
+    assert len(read_config(tmp_path / "run" / "curate_cluster.yaml").endpoints) == 4
+    assert "ray start --head" in (tmp_path / "ray-head.log").read_text()
+    assert not listens(over_fakes["FIRST_PORT"])
+
+
+def test_a_cluster_without_a_secret_is_not_started(over_fakes: dict[str, str]) -> None:
+    result = subprocess.run(
+        ["bash", RECIPE / "ray.sh", "0"],
+        env={**over_fakes, "MACHINES": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode != 0
+    assert "RAY_AUTH_TOKEN" in result.stderr
