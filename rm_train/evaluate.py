@@ -22,6 +22,7 @@ class Evaluated:
     """A set's figures and what they rest on.
 
     Attributes:
+        keys: each unit's problem, see `records.problem_key`.
         scores: of each unit's sequences, in order.
         swap_error: |accuracy + accuracy with chosen and rejected exchanged - 1| on a sample whose sequences are packed
             in the other order; None without pairs. Above 0 a score depends on its place in the pack.
@@ -29,6 +30,7 @@ class Evaluated:
     """
 
     figures: SetFigures
+    keys: list[str]
     scores: list[list[float]]
     swap_error: float | None
     swap_shift: float | None
@@ -44,7 +46,7 @@ def evaluate(model: RewardModel, store: Store, budget: int, rows: int | None = N
     units = [store[int(index)] for index in _sample(len(store), rows)]
     scores = scores_of(model, units, budget)
     error, shift = _swap_test(model, units, scores, budget)
-    return Evaluated(set_figures(units, scores), scores, error, shift)
+    return Evaluated(set_figures(units, scores), [unit.key for unit in units], scores, error, shift)
 
 
 def scores_of(model: RewardModel, units: Sequence[Unit], budget: int) -> list[list[float]]:

@@ -1,6 +1,7 @@
-"""What a stage ended with: its figures as JSON, and plots of its curves. One rank writes."""
+"""What a stage ended with: its figures as JSON, every score, and plots of its curves. One rank writes."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from rm_train.loop import Place
 
 
 def write_report(output: Path, stage: str, place: Place, found: Mapping[str, Evaluated]) -> None:
-    """Write STAGE.json and STAGE.png into the folder `output`; older ones are replaced."""
+    """Write STAGE.json, STAGE.scores.jsonl and STAGE.png into the folder `output`; older ones are replaced.
+
+    A row of scores is a unit of a validation set: its problem's key, and the scores of its programs in order.
+    """
     sets = {
         name: {
             **of_set.figures.model_dump(mode="json"),
@@ -23,6 +27,12 @@ def write_report(output: Path, stage: str, place: Place, found: Mapping[str, Eva
     }
     facts = {**dataclasses.asdict(place), "global_step": place.global_step, "validation": sets}
     write_facts(facts, output / f"{stage}.json")
+    rows = [
+        {"set": name, "key": key, "scores": scores}
+        for name, of_set in found.items()
+        for key, scores in zip(of_set.keys, of_set.scores, strict=True)
+    ]
+    (output / f"{stage}.scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     _plot(output, stage, found)
 
 
