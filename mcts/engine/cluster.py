@@ -203,7 +203,7 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody behind the user's back
     if cluster.address == "local":
         local = {"num_cpus": cluster.workers, "object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
-        options = {**local, "_node_ip_address": "127.0.0.1"}
+        options = {**local, "address": "local", "_node_ip_address": "127.0.0.1"}  # never one that runs here already
     else:
         options = {"address": cluster.address}
     try:
