@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_PATIENCE_S = 150  # under pytest's own limit, so that the ranks' output is seen
+_PATIENCE_S = 250  # a busy machine needs a while for many processes to import torch; under pytest's own limit
 
 
 def launch(ranks: int, script: str, *arguments: object) -> subprocess.CompletedProcess:

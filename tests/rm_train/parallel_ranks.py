@@ -1,6 +1,6 @@
 """What two ranks of the tests of parallel.py do; run by torchrun. Any failed check ends the run.
 
-python parallel_ranks.py (checks | dies TP | exports TP MODEL OUT)
+python parallel_ranks.py (adds_up_and_dies | exports TP MODEL OUT)
 """
 
 import sys
@@ -15,7 +15,7 @@ from rm_train.packed import Packed
 from rm_train.shape import BackboneShape
 
 
-def checks() -> None:
+def adds_up_and_dies() -> None:
     layout = parallel.start(1)
     assert (layout.dp, layout.dp_rank) == (2, torch.distributed.get_rank())
     rows = torch.full((layout.dp_rank, 2), float(layout.dp_rank))  # the first rank has none
@@ -23,6 +23,13 @@ def checks() -> None:
     assert parallel.sum_over_dp(torch.tensor([1.0, layout.dp_rank])).tolist() == [2.0, 1.0]
     a_rank_without_data_counts_as_zero(layout)
     a_norm_that_is_no_number_is_an_error()
+    sys.stdout.write("all adds up\n")
+    sys.stdout.flush()
+    torch.distributed.barrier()
+    if layout.dp_rank == 1:
+        raise RuntimeError("this rank is meant to die")
+    parallel.sum_over_dp(torch.ones(1))
+    raise AssertionError("the other rank never came, so nobody gets here")
 
 
 def a_rank_without_data_counts_as_zero(layout: parallel.Layout) -> None:
@@ -40,15 +47,6 @@ def a_norm_that_is_no_number_is_an_error() -> None:
     layer(torch.tensor([float("inf")])).sum().backward()
     with pytest.raises(parallel.ParallelError, match="norm is inf"):
         parallel.clip_gradients(layer, 1.0)
-
-
-def dies(tp: int) -> None:
-    """One rank ends with an error while the other waits for it."""
-    layout = parallel.start(tp)
-    if torch.distributed.get_rank() == 1:
-        raise RuntimeError("this rank is meant to die")
-    parallel.sum_over_dp(torch.ones(1)) if layout.dp > 1 else torch.distributed.barrier(parallel.tp_group())
-    raise AssertionError("the other rank never came, so nobody gets here")
 
 
 def exports(tp: int, folder: Path, out: Path) -> None:
@@ -74,10 +72,8 @@ def gradients_are_summed_in_float32(reward_model: model.RewardModel) -> None:
 
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
-    if what == "checks":
-        checks()
-    elif what == "dies":
-        dies(int(arguments[0]))
+    if what == "adds_up_and_dies":
+        adds_up_and_dies()
     else:
         exports(int(arguments[0]), Path(arguments[1]), Path(arguments[2]))
     parallel.stop()

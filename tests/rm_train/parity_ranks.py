@@ -1,7 +1,8 @@
 """What the ranks of the parity tests do; run by torchrun. Writes scores, features, gradients and a round trip.
 
-python parity_ranks.py TP (replicated | sequence_parallel) OUT MODEL...
-For each Hugging Face folder: OUT/NAME.safetensors, and OUT/NAME, the folder written again.
+python parity_ranks.py TP OUT MODEL...
+For each Hugging Face folder: OUT/NAME.safetensors, and OUT/NAME, the folder written again; where a model is shared and
+data is not, in OUT/shared_tokens the same once more, with tokens shared among the ranks as they are on GPUs.
 """
 
 import sys
@@ -47,10 +48,12 @@ def run(folder: Path, layout: parallel.Layout, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    tp, tokens, out, *folders = sys.argv[1:]
+    tp, out, *folders = sys.argv[1:]
     ranks = parallel.start(int(tp))
-    if tokens == "sequence_parallel":
-        share_tokens()
     for name in folders:
         run(Path(name), ranks, Path(out))
+    if ranks.tp > 1 and ranks.dp == 1:
+        share_tokens()
+        for name in folders:
+            run(Path(name), ranks, Path(out) / "shared_tokens")
     parallel.stop()

@@ -11,16 +11,20 @@ from helpers import ranks, tiny
 pytestmark = pytest.mark.torch  # and megatron-core, of the extra `rm`
 
 
-def test_two_ranks_add_up_gradients_and_rows_though_one_has_none() -> None:
-    done = ranks.torchrun(2, "parallel_ranks.py", "checks")
-    assert done.returncode == 0, done.stderr[-4000:]
+@pytest.fixture(scope="module")
+def died() -> Any:
+    """Two ranks, of which one dies once both have added up."""
+    return ranks.torchrun(2, "parallel_ranks.py", "adds_up_and_dies")
 
 
-def test_a_dead_rank_ends_the_job_with_its_error() -> None:
-    done = ranks.torchrun(2, "parallel_ranks.py", "dies", 2)
-    assert done.returncode not in (0, 124, 137), "124 and 137: it hung until it was killed"
-    assert "this rank is meant to die" in done.stderr
-    assert "nobody gets here" not in done.stderr
+def test_two_ranks_add_up_gradients_and_rows_though_one_has_none(died: Any) -> None:
+    assert died.stdout.count("all adds up") == 2, died.stderr[-4000:]
+
+
+def test_a_dead_rank_ends_the_job_with_its_error(died: Any) -> None:
+    assert died.returncode not in (0, 124, 137), "124 and 137: it hung until it was killed"
+    assert "this rank is meant to die" in died.stderr
+    assert "nobody gets here" not in died.stderr
 
 
 def test_two_ranks_sum_gradients_in_float32_and_export_one_bfloat16_model(tmp_path: Path) -> None:
