@@ -69,9 +69,9 @@ def _drawn(source: str, limit: int | None, seed: int) -> list[Problem]:
         _stderr.print(f"{left_out} rows left out: see `coderm data problems`")
     if not problems:
         raise CodermError(f"{source} holds no problem that can be read: see `coderm data problems`")
-    if limit is None or limit >= len(problems):
+    if limit is None:
         return problems
-    return random.Random(seed).sample(problems, limit)
+    return random.Random(seed).sample(problems, len(problems))[:limit]  # a larger limit goes on from a smaller one
 
 
 async def _judged(

@@ -81,21 +81,26 @@ def program_of(response: str, entry_point: str, prefix: str = "", ends: Sequence
         StepFailed: there is not exactly one closed Python block, or its code does not parse, lacks the name, begins
             otherwise or adds nothing.
     """
-    found = python_blocks(response)
-    if len(found) > 1:
-        raise StepFailed(FailureReason.SEVERAL_BLOCKS, f"{len(found)} Python blocks")
-    if not found or not found[0].closed or not found[0].code.strip():
-        raise StepFailed(FailureReason.NO_CODE, f"no closed Python block: {response[:_SHOWN_CHARS]}")
-    code = found[0].code
-    if not code.startswith(prefix):
-        raise StepFailed(FailureReason.NOT_FROM_PREFIX, f"begins with {code[: len(prefix)]!r}")
     try:
-        defined = entry_points(code)
         program = program_in(response, ends)
+        defined = entry_points(program.code) if program else []
     except SourceError as error:
-        raise StepFailed(FailureReason.SYNTAX_ERROR, str(error)) from None
-    if entry_point not in defined or program is None:
+        raise _why_none(response, prefix, str(error)) from None
+    if program is None or not program.code.startswith(prefix):
+        raise _why_none(response, prefix)
+    if entry_point not in defined:
         raise StepFailed(FailureReason.NO_ENTRY_POINT, f"defines {', '.join(defined) or 'nothing'}, not {entry_point}")
     if len(program.ends) <= len(ends):
         raise StepFailed(FailureReason.NOTHING_ADDED, "the program ends where the prefix ends")
     return program
+
+
+def _why_none(response: str, prefix: str, fault: str = "") -> StepFailed:
+    found = python_blocks(response)
+    if len(found) > 1:
+        return StepFailed(FailureReason.SEVERAL_BLOCKS, f"{len(found)} Python blocks")
+    if not found or not found[0].closed or not found[0].code.strip():
+        return StepFailed(FailureReason.NO_CODE, f"no closed Python block: {response[:_SHOWN_CHARS]}")
+    if not found[0].code.startswith(prefix):
+        return StepFailed(FailureReason.NOT_FROM_PREFIX, f"begins with {found[0].code[: len(prefix)]!r}")
+    return StepFailed(FailureReason.SYNTAX_ERROR, fault)
