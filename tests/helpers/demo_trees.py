@@ -1,4 +1,4 @@
-"""Trees to look at: a real search over programs for one small task, written by a FAKE model and graded by a FAKE judge.
+"""Trees to look at: a real search over programs for one small task, by a FAKE model and a FAKE judge.
 
 The programs are ours and are truly run; the model draws each step from a few that are right, wrong or clumsy.
 """
@@ -32,7 +32,7 @@ STEPS = [
     ],
     [
         '    distinct = sorted(set(numbers))\n    print("distinct:", distinct)\n',
-        '    # duplicates go, then the order is made\n    distinct = sorted(numbers)\n    print("distinct:", distinct)\n',
+        '    # sorted, duplicates gone\n    distinct = sorted(numbers)\n    print("distinct:", distinct)\n',
         "    distinct = []\n    for number in numbers:\n        if number not in distinct:\n"
         '            distinct.append(number)\n    print("distinct:", distinct)\n    distinct.sort()\n',
         '    largest = max(numbers)\n    print("largest:", largest)\n'
@@ -110,7 +110,7 @@ def _run(code: str) -> tuple[str, str]:
     with contextlib.redirect_stdout(printed):
         try:
             exec(code + CALLS, {})
-        except Exception:
+        except (IndexError, NameError, TypeError, ValueError):  # what these steps can raise
             printed.write(traceback.format_exc(limit=0))
             return printed.getvalue(), "exception"
     return printed.getvalue(), "ok"
