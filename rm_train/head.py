@@ -82,22 +82,31 @@ def fit_on_features(chosen: torch.Tensor, rejected: torch.Tensor, groups: Sequen
     """
     mean = torch.cat([chosen, rejected]).mean(dim=0)
     mean = mean / mean.norm().clamp(min=1e-6)
-    difference = _without(chosen - rejected, mean)
-    names = sorted(set(groups))
-    if len(names) < 2:
-        raise CodermError(f"{len(names)} problem(s) among the pairs: a fit needs at least two")
+    difference = without(chosen - rejected, mean)
+    folds = folds_of(groups)
     scale = difference.std(dim=0).clamp(min=1e-6)
     scaled = difference / scale
-    fold_of = {name: number % _FOLDS for number, name in enumerate(names)}
-    folds = torch.tensor([fold_of[group] for group in groups])
     held_out = {ridge: _held_out_margins(scaled, folds, ridge) for ridge in _RIDGES}
     ridge = min(_RIDGES, key=lambda ridge: _loss(held_out[ridge]))
     weight = _fitted(scaled, ridge)
-    head = _without(weight / scale, mean)
-    return HeadFit(head, ridge, len(groups), len(names), _accuracy(scaled @ weight), _accuracy(held_out[ridge]))
+    head = without(weight / scale, mean)
+    return HeadFit(head, ridge, len(groups), len(set(groups)), _accuracy(scaled @ weight), _accuracy(held_out[ridge]))
 
 
-def _without(rows: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+def folds_of(groups: Sequence[str]) -> torch.Tensor:
+    """The fold of each row, so that all rows of a problem are in one; (rows,).
+
+    Raises:
+        CodermError: fewer than two problems.
+    """
+    names = sorted(set(groups))
+    if len(names) < 2:
+        raise CodermError(f"{len(names)} problem(s) among the rows: a fit needs at least two")
+    fold_of = {name: number % _FOLDS for number, name in enumerate(names)}
+    return torch.tensor([fold_of[group] for group in groups])
+
+
+def without(rows: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
     """`rows` less their part along the unit vector `direction`."""
     return rows - (rows @ direction)[..., None] * direction
 

@@ -36,11 +36,11 @@ def tokenizer(template: str = CHATML, specials: tuple[str, ...] = ("<|im_start|>
     return fast
 
 
-def reward_model(folder: Path, family: str, *, num_labels: int = 1, spread: float = 1.0) -> Path:
+def reward_model(folder: Path, family: str, *, num_labels: int = 1, spread: float = 1.0, **config: Any) -> Path:
     """Write a random sequence-classification checkpoint of a few thousand parameters; `spread` scales its head."""
     import transformers
 
-    model = _random(transformers.AutoModelForSequenceClassification, family, num_labels=num_labels)
+    model = _random(transformers.AutoModelForSequenceClassification, family, num_labels=num_labels, **config)
     model.score.weight.data.mul_(spread)
     return _save(model, folder)
 
