@@ -9,7 +9,7 @@ from rich.console import Console
 
 from coderm_slime.cli.root import GROUPS
 from coderm_slime.errors import CodermError
-from coderm_slime.problems import DataSet
+from coderm_slime.problems import DataSet, Decontaminator, evaluation_problems
 
 if TYPE_CHECKING:
     from mcts.engine.run import Report
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _SOURCE = Annotated[
     Path | None,
-    typer.Argument(help="Problems as JSONL or parquet; left out: those that the folder has already."),
+    typer.Argument(help="Problems: JSONL, parquet, a folder, hub:ORG/NAME. Left out: those that RUN has already."),
 ]
 _FOLDER = Annotated[Path, typer.Option("--run", help="The run folder; made if absent, gone on with if there.")]
 _CONFIG = Annotated[
@@ -25,6 +25,15 @@ _CONFIG = Annotated[
 ]
 _DATA_SET = Annotated[DataSet | None, typer.Option(help="Left out: told by the fields of the first row.")]
 _LIMIT = Annotated[int | None, typer.Option(min=1, help="Take so many problems, the first ones.")]
+_AGAINST = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="Leave out what shares a phrase with this evaluation set, too; HumanEval, where "
+        "its package is installed, is one already. Give it once for each set.",
+    ),
+]
+_DECONTAMINATE = Annotated[bool, typer.Option(help="Leave out problems that an evaluation set holds.")]
 _REWRITE = Annotated[
     Literal["on", "off"] | None,
     typer.Option(help="off: the reference solution as it is begins the tree. Left out: as the file says."),
@@ -49,6 +58,8 @@ def run(
     config: _CONFIG = None,
     data_set: _DATA_SET = None,
     limit: _LIMIT = None,
+    against: _AGAINST = None,
+    decontaminate: _DECONTAMINATE = True,
     rewrite: _REWRITE = None,
     accept_changes: _ACCEPT = False,
     ray: _RAY = None,
@@ -62,7 +73,20 @@ def run(
     The exit code is 0 if every problem ended (with a tree or with a recorded reason), 1 if some are open or ended in
     an unexpected error, 130 after Ctrl-C.
     """
-    report = _advance("SEARCH", folder, source, config, data_set, limit, rewrite, accept_changes, ray, ray_workers)
+    report = _advance(
+        "SEARCH",
+        folder,
+        source,
+        config,
+        data_set,
+        limit,
+        against,
+        decontaminate,
+        rewrite,
+        accept_changes,
+        ray,
+        ray_workers,
+    )
     _export(folder, report)
     _end(report)
 
@@ -74,11 +98,13 @@ def rewrite_stage(
     config: _CONFIG = None,
     data_set: _DATA_SET = None,
     limit: _LIMIT = None,
+    against: _AGAINST = None,
+    decontaminate: _DECONTAMINATE = True,
     rewrite: _REWRITE = None,
     accept_changes: _ACCEPT = False,
 ) -> None:
     """Only the first step: each solution rewritten with prints."""
-    _end(_advance("REWRITE", folder, source, config, data_set, limit, rewrite, accept_changes))
+    _end(_advance("REWRITE", folder, source, config, data_set, limit, against, decontaminate, rewrite, accept_changes))
 
 
 @GROUPS["curate"].command("calls")
@@ -88,11 +114,13 @@ def calls_stage(
     config: _CONFIG = None,
     data_set: _DATA_SET = None,
     limit: _LIMIT = None,
+    against: _AGAINST = None,
+    decontaminate: _DECONTAMINATE = True,
     rewrite: _REWRITE = None,
     accept_changes: _ACCEPT = False,
 ) -> None:
     """Up to the sample calls of each problem."""
-    _end(_advance("CALLS", folder, source, config, data_set, limit, rewrite, accept_changes))
+    _end(_advance("CALLS", folder, source, config, data_set, limit, against, decontaminate, rewrite, accept_changes))
 
 
 @GROUPS["curate"].command("execute")
@@ -102,11 +130,13 @@ def execute_stage(
     config: _CONFIG = None,
     data_set: _DATA_SET = None,
     limit: _LIMIT = None,
+    against: _AGAINST = None,
+    decontaminate: _DECONTAMINATE = True,
     rewrite: _REWRITE = None,
     accept_changes: _ACCEPT = False,
 ) -> None:
     """Up to the run of each first program on its calls."""
-    _end(_advance("EXECUTE", folder, source, config, data_set, limit, rewrite, accept_changes))
+    _end(_advance("EXECUTE", folder, source, config, data_set, limit, against, decontaminate, rewrite, accept_changes))
 
 
 @GROUPS["curate"].command("search")
@@ -116,11 +146,13 @@ def search_stage(
     config: _CONFIG = None,
     data_set: _DATA_SET = None,
     limit: _LIMIT = None,
+    against: _AGAINST = None,
+    decontaminate: _DECONTAMINATE = True,
     rewrite: _REWRITE = None,
     accept_changes: _ACCEPT = False,
 ) -> None:
     """All steps to finished trees, without the export."""
-    _end(_advance("SEARCH", folder, source, config, data_set, limit, rewrite, accept_changes))
+    _end(_advance("SEARCH", folder, source, config, data_set, limit, against, decontaminate, rewrite, accept_changes))
 
 
 def _advance(
@@ -130,6 +162,8 @@ def _advance(
     config: Path | None,
     data_set: DataSet | None,
     limit: int | None,
+    against: list[Path] | None,
+    decontaminate: bool,
     rewrite: Literal["on", "off"] | None,
     accept_changes: bool,
     ray: str | None = None,
@@ -142,13 +176,14 @@ def _advance(
     from mcts.engine.folder import config_for
     from mcts.engine.run import Run, Source
 
+    cleaned = Decontaminator.of(evaluation_problems(against or [])) if source and decontaminate else None
     changes: dict[str, Any] = {} if rewrite is None else {"rewrite": rewrite == "on"}
     run = Run(
         folder=folder,
         config=config_for(folder, config, changes),
         sandbox=load_settings().sandbox,
         until=Stage[stage],
-        source=Source(source, data_set, limit) if source else None,
+        source=Source(source, data_set, limit, cleaned) if source else None,
         accept_changes=accept_changes,
         cluster=Cluster(ray, ray_workers) if ray else None,
     )

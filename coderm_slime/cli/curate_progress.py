@@ -68,6 +68,8 @@ def show_report(report: "Report", console: Console) -> None:
 
     for fault, count in report.left_out.most_common():
         console.print(f"{count} rows left out: {fault}", markup=False)
+    if report.contaminated:
+        console.print(f"{report.contaminated} problems left out: an evaluation set holds them, see contaminated.jsonl")
     if report.duplicates:
         console.print(f"{report.duplicates} rows left out: their problem stands in the source before")
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from coderm_slime.problems import LeftOut
+from coderm_slime.problems import Dropped, LeftOut
 from coderm_slime.records import Problem
 from mcts.engine.journal import Journal
 
-TREES, FAILED, LEFT_OUT = "trees.jsonl", "failed.jsonl", "left_out.jsonl"
+TREES, FAILED, LEFT_OUT, CONTAMINATED = "trees.jsonl", "failed.jsonl", "left_out.jsonl", "contaminated.jsonl"
 
 
 @contextmanager
@@ -49,3 +49,10 @@ def write_left_out(rows: list[LeftOut], folder: Path) -> None:
         for row in rows:
             fact = {"file": str(row.path), "line": row.line, "fault": row.fault.value, "detail": row.problem}
             file.write(json.dumps(fact).encode() + b"\n")
+
+
+def write_contaminated(rows: list[Dropped], folder: Path) -> None:
+    """Write which problems were not taken, as an evaluation set holds them, and what they share with it."""
+    with replaced(folder / CONTAMINATED) as file:
+        for row in rows:
+            file.write(json.dumps(row.row()).encode() + b"\n")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coderm_slime.errors import CodermError
-from coderm_slime.problems import DataSet, LeftOut, read_problems
+from coderm_slime.problems import DataSet, Decontaminator, Dropped, LeftOut, read_problems
 from coderm_slime.records import Problem
 from coderm_slime.sandbox import open_sandbox
 from coderm_slime.settings import SandboxSettings
@@ -19,7 +19,7 @@ from mcts.engine.asker import Asker, Outages
 from mcts.engine.cluster import Assignment, Cluster, run_on_cluster
 from mcts.engine.course import Stage, Stop, Tools
 from mcts.engine.desk import LocalDesk, Tally
-from mcts.engine.files import write_left_out, write_results
+from mcts.engine.files import write_contaminated, write_left_out, write_results
 from mcts.engine.folder import RunFolderError, begin_or_go_on, held, provenance_of
 from mcts.engine.journal import Journal
 from mcts.engine.scheduler import run_courses, width_for
@@ -38,11 +38,13 @@ class Source:
 
     Attributes:
         limit: problems taken, the first ones; None takes all.
+        decontaminator: what shares a phrase with its evaluation sets is not taken; None takes everything.
     """
 
     path: Path
     data_set: DataSet | None = None
     limit: int | None = None
+    decontaminator: Decontaminator | None = None
 
 
 @dataclass
@@ -53,6 +55,7 @@ class Report:
         states: problems by state, in all runs; reasons: of those without a tree.
         left_out: rows of the source that gave no problem, by fault.
         duplicates: rows whose problem text another row has.
+        contaminated: problems that were not taken, as an evaluation set holds them.
         spent: amounts by name, see `spent.Amounts`.
         stopped: why the run ended early; empty if it did not.
         outages: calls in this run that nobody answered; the last one's text.
@@ -67,6 +70,16 @@ class Report:
     last_outage: str = ""
     left_out: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
+    contaminated: int = 0
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What of the source was not taken."""
+
+    left_out: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    contaminated: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ class Run:
         prompts = Prompts.load(self.config.prompts)
         with held(self.folder), Journal(self.folder) as journal:
             begin_or_go_on(journal, self.folder, self.config, prompts.fingerprint, accept_changes=self.accept_changes)
-            left_out, duplicates = self._read(journal)
+            read = self._read(journal)
             if not journal.states():
                 raise RunFolderError(f"{self.folder} has no problem yet: name a file of problems that holds some")
             journal.reopen_errors()
@@ -110,25 +123,29 @@ class Run:
                 write_results(journal, self.folder)
             report = report_of(journal)
             report.stopped, report.outages, report.last_outage = stop.reason, outages.count, outages.last
-            report.left_out, report.duplicates = left_out, duplicates
+            report.left_out, report.duplicates, report.contaminated = read.left_out, read.duplicates, read.contaminated
             return report
 
-    def _read(self, journal: Journal) -> tuple[Counter[str], int]:
+    def _read(self, journal: Journal) -> "_Read":
         if self.source is None:
-            return Counter(), 0
-        rows = read_problems(self.source.path, self.source.data_set)
+            return _Read()
+        rows, decontaminator = read_problems(self.source.path, self.source.data_set), self.source.decontaminator
         bad: list[LeftOut] = []
+        dropped: list[Dropped] = []
 
         def good() -> Iterator[Problem]:
             for row in rows:
                 if isinstance(row, LeftOut):
                     bad.append(row)
+                elif decontaminator and (match := decontaminator.overlap(row)):
+                    dropped.append(Dropped(row, match))
                 else:
                     yield row
 
         duplicates = journal.add_problems(itertools.islice(good(), self.source.limit))
         write_left_out(bad, self.folder)
-        return Counter(row.fault.value for row in bad), duplicates
+        write_contaminated(dropped, self.folder)
+        return _Read(Counter(row.fault.value for row in bad), duplicates, len(dropped))
 
     async def _work(self, journal: Journal, prompts: Prompts, tally: Tally, stop: Stop, outages: Outages) -> None:
         provenance = provenance_of(self.config, prompts.fingerprint)

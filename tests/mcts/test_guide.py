@@ -89,7 +89,8 @@ def test_every_command_in_the_guide_exists_and_has_the_options_shown(line: str) 
 def test_the_guide_lists_every_option_of_a_run() -> None:
     run = get_command(build()).commands["curate"].commands["run"]
     table = GUIDE.split("| option of `run` and its steps | what for |")[1].split("\n\n")[0]
-    options = {parameter.opts[0] for parameter in run.params if parameter.opts[0].startswith("--")}
+    named = [option for parameter in run.params for option in (*parameter.opts, *parameter.secondary_opts)]
+    options = {option for option in named if option.startswith("--")} - {"--no-accept-changes"}
     assert set(re.findall(r"--[a-z][a-z-]+", table)) == options - {"--help"}
 
 
