@@ -1,9 +1,7 @@
 """A run that stops goes on where it stopped: on the same ranks, on others, and after it was killed while it saved."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -67,6 +65,10 @@ def straight(runs: Runs) -> dict[str, Losses]:
     return runs.run("straight", tp=2, processes=2, dtypes=DTYPES)
 
 
+def children_of(process: int) -> str:
+    return Path(f"/proc/{process}/task/{process}/children").read_text()
+
+
 def test_training_without_a_stop_changes_the_loss(straight: dict[str, Losses]) -> None:
     for losses in straight.values():
         assert list(losses) == [0, 1, 2, 3]
@@ -95,13 +97,14 @@ def test_a_run_killed_while_it_saves_leaves_the_last_good_checkpoint_and_goes_on
     mark = runs.folder / "mark"
     jobs = runs.jobs("killed", 1, ("float32",), save_at=[3], hang_in_save=3, mark=str(mark))
     script = str(ranks.ROOT / "tests" / "rm_train" / "checkpoint_ranks.py")
-    with subprocess.Popen(
-        [sys.executable, script, json.dumps(jobs)], env=ranks.environment(), start_new_session=True
-    ) as process:
-        while not mark.exists():
-            assert process.poll() is None, "it ended before it saved"
-            time.sleep(0.05)  # pytest's own limit bounds it
-        os.killpg(process.pid, signal.SIGKILL)
+    with subprocess.Popen([sys.executable, script, json.dumps(jobs)], env=ranks.environment()) as process:
+        try:
+            while not mark.exists():
+                assert process.poll() is None, "it ended before it saved"
+                time.sleep(0.05)  # pytest's own limit bounds it
+            assert not children_of(process.pid), "what it had started would outlive it"
+        finally:
+            process.kill()
     root = runs.root("killed")
     left = list(root.glob(".*.partial/*.distcp"))
     assert left, "the checkpoint was half-way: its tensors are written, its name is not given"
