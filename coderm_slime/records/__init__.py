@@ -5,7 +5,14 @@ Covers their fields, their invariants and their JSONL form. Does not know how a 
 
 from coderm_slime.records.base import Record
 from coderm_slime.records.examples import Candidate, PairExample, Problem, ScalarExample, ScoredCandidate, problem_key
-from coderm_slime.records.jsonl import RecordError, append_jsonl, read_jsonl, read_objects, written_rows
+from coderm_slime.records.jsonl import (
+    RecordError,
+    append_jsonl,
+    held_for_writing,
+    read_jsonl,
+    read_objects,
+    written_rows,
+)
 from coderm_slime.records.suite import Case, Suite, SuiteKind
 from coderm_slime.records.tree import SearchTree, TreeNode
 from coderm_slime.records.verdict import REASONS, Outcome, Reason, Verdict
@@ -28,6 +35,7 @@ __all__ = [
     "TreeNode",
     "Verdict",
     "append_jsonl",
+    "held_for_writing",
     "problem_key",
     "read_jsonl",
     "read_objects",
