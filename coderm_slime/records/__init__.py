@@ -5,7 +5,14 @@ Covers their fields, their invariants and their JSONL form. Does not know how a 
 
 from coderm_slime.records.base import Record
 from coderm_slime.records.examples import Candidate, PairExample, Problem, ScalarExample, ScoredCandidate, problem_key
-from coderm_slime.records.jsonl import RecordError, append_jsonl, read_jsonl, read_objects, written_rows
+from coderm_slime.records.jsonl import (
+    RecordError,
+    append_jsonl,
+    held_for_writing,
+    read_jsonl,
+    read_objects,
+    written_rows,
+)
 from coderm_slime.records.rollouts import Action, Choice, Evaluation, Rule, Selection
 from coderm_slime.records.suite import Case, Suite, SuiteKind
 from coderm_slime.records.tree import SearchTree, TreeNode
@@ -34,6 +41,7 @@ __all__ = [
     "TreeNode",
     "Verdict",
     "append_jsonl",
+    "held_for_writing",
     "problem_key",
     "read_jsonl",
     "read_objects",
