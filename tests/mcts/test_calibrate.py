@@ -13,10 +13,12 @@ from coderm_slime.http import HttpError
 from coderm_slime.llm import Completion, Message
 from coderm_slime.metrics import auc_interval
 from coderm_slime.problems import starter_problems
+from coderm_slime.records import Problem
 from coderm_slime.sandbox import Sandbox
 from mcts.asking import Step
 from mcts.calibrate import Calibration, Calibrator, JudgedProblem, JudgedProgram, calibration_of, draw
-from mcts.config import CurateConfig, Sampling, checked_config
+from mcts.calibrate.judging import Calls
+from mcts.config import Sampling, checked_config
 from mcts.prompts import Prompts
 from tests.helpers.sandboxed import settings
 
@@ -53,13 +55,13 @@ class FakeModel:
         return Completion(text, "stop", (), 1, 1, "fake", "http://fake")
 
 
-def rows_of(model: FakeModel, config: CurateConfig = CONFIG) -> list[JudgedProblem]:
+def rows_of(model: FakeModel, problems: Sequence[Problem] = PROBLEMS, calls: Calls = "model") -> list[JudgedProblem]:
     rows: list[JudgedProblem] = []
 
     async def collect() -> None:
         async with Sandbox(settings(workers=2)) as sandbox:
-            calibrator = Calibrator(config, Prompts.load(None), model, sandbox, mutants=2, seed=0)
-            async for row in calibrator.rows_of(PROBLEMS, in_flight=1):
+            calibrator = Calibrator(CONFIG, Prompts.load(None), model, sandbox, mutants=2, seed=0, calls=calls)
+            async for row in calibrator.rows_of(problems, in_flight=1):
                 rows.append(row)
 
     try:
@@ -85,6 +87,15 @@ def test_right_programs_and_verified_mutants_are_run_on_the_models_calls_and_jud
     assert (found.problems, found.right) == (2, 2) and found.wrong >= 2
     assert found.auc == found.within_problem == 1.0
     assert {one.grade: (one.right > 0, one.wrong > 0) for one in found.bins} == {1: (False, True), 4: (True, False)}
+
+
+def test_calls_can_be_the_examples_in_the_statement_and_then_no_model_is_asked_for_any() -> None:
+    first = PROBLEMS[0]
+    shown = first.model_copy(update={"problem": f"{first.problem}\n>>> {first.entry_point}(1)\n1\n"})
+    assert rows_of(FakeModel(), [shown], "statement")[0].calls == f"{first.entry_point}(1)"
+    model = FakeModel()
+    bare = first.model_copy(update={"problem": "Write the function."})
+    assert (rows_of(model, [bare], "statement")[0].failure, model.asked) == ("no_calls", 0)
 
 
 def test_an_outage_ends_the_work_and_keeps_the_rows_before_it() -> None:
@@ -145,7 +156,7 @@ def test_the_command_takes_up_what_is_there_and_asks_nothing_again(tmp_path: Pat
     from mcts.calibrate.judging import fingerprint
     from mcts.config import read_config
 
-    made_by = fingerprint(read_config(config), Prompts.load(None), mutants=3, seed=0)
+    made_by = fingerprint(read_config(config), Prompts.load(None), mutants=3, seed=0, calls="model")
     done = JudgedProblem(id="x", key=PROBLEMS[0].key, made_by=made_by, programs=(program(True, 5), program(False, 0)))
     (out / "judged.jsonl").write_text(done.model_dump_json() + "\n")
     second = CliRunner().invoke(build(), arguments)
