@@ -28,10 +28,10 @@ quickstart: env
 	@PATH="$$(cd "$(VENV)/bin" && pwd):$$PATH" bash examples/quickstart/run.sh "$(QUICKSTART_OUT)"
 
 test: env
-	"$(VENV)/bin/python" -m pytest -m "not slow" $(TEST_ARGS)
+	"$(VENV)/bin/python" -m pytest -m "not slow and not gpu" $(TEST_ARGS)
 
 test-slow: env
-	"$(VENV)/bin/python" -m pytest $(TEST_ARGS)
+	"$(VENV)/bin/python" -m pytest -m "not gpu" $(TEST_ARGS)
 
 test-core:
 	@$(PYTHON) tools/make_env.py "$(CORE_VENV)" --extras test-core --without-torch

@@ -1,8 +1,8 @@
 """The one HTTP client: pooled connections, a deadline over all attempts, a retry predicate. Knows not what it carries.
 
 One `HttpClient` belongs to one event loop. It is built on aiohttp, which costs 0.2 ms of CPU a request at 128 in
-flight. A call goes to the server with the least to do; one that failed rests for a while, and the call goes on with
-the next, at once where another one is well.
+flight. A call goes to the server with the most of its slots free; one that failed rests for a while, and the call goes
+on with the next, at once where another one is well.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ T = TypeVar("T")
 FailureKind = Literal["timeout", "unreachable", "server_error", "rejected", "bad_reply", "wrong_model"]
 
 _BUSY_STATUS = 429
+_WRONG_ADDRESS_OR_KEY = {401, 403, 404, 405}  # refused whatever is asked: the server is at fault, not the input
 # A restarting server needs seconds, so the waits grow that far; jitter keeps a rollout's calls apart.
 _backoff = wait_random_exponential(multiplier=0.2, max=5.0)
 _FIRST_REST_S, _LONGEST_REST_S = 0.2, 5.0
@@ -38,15 +39,24 @@ class HttpError(CodermError):
         by_input: whether this one input is at fault rather than the server, which then need not rest; of what was
             `rejected` it is taken unless said otherwise. (A server that fails fast has little to do, and would draw
             every call if it did not rest.)
+        status: of the reply, where there was one.
     """
 
     def __init__(
-        self, kind: FailureKind, url: str, detail: str, retry_after_s: float = 0.0, *, by_input: bool | None = None
+        self,
+        kind: FailureKind,
+        url: str,
+        detail: str,
+        retry_after_s: float = 0.0,
+        *,
+        by_input: bool | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(f"{kind} at {url}: {detail}")
         self.kind: FailureKind = kind
         self.retry_after_s = retry_after_s
         self.by_input = kind == "rejected" if by_input is None else by_input
+        self.status = status
 
 
 class Server:
@@ -62,6 +72,7 @@ class Server:
         self.url = url.rstrip("/")
         self.headers = {"Authorization": f"Bearer {bearer.strip()}"} if bearer else {}
         self.slots = asyncio.Semaphore(max_in_flight)
+        self.max_in_flight = max_in_flight
         self.in_flight = 0
         self.calls = 0
         self.rests_until = 0.0
@@ -192,7 +203,9 @@ class HttpClient:
         if response.status != 200:
             busy = response.status >= 500 or response.status == _BUSY_STATUS
             detail = f"HTTP {response.status} {_shown(payload)}"
-            raise HttpError("server_error" if busy else "rejected", url, detail, _retry_after_s(response))
+            kind: FailureKind = "server_error" if busy else "rejected"
+            by_input = not busy and response.status not in _WRONG_ADDRESS_OR_KEY
+            raise HttpError(kind, url, detail, _retry_after_s(response), by_input=by_input, status=response.status)
         try:
             return parse(json.loads(payload))
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
@@ -214,9 +227,13 @@ def too_late(server: Server, deadline_s: float, failure: HttpError | None) -> Ht
 
 
 def _choose(servers: Sequence[Server]) -> Server:
-    """The server that is well and has the least to do; where none is well, the one whose rest ends first."""
+    """The well server with the most of its slots free; where none is well, the one whose rest ends first."""
     now = time.monotonic()
-    return min(servers, key=lambda server: (max(server.rests_until - now, 0.0), server.in_flight, server.calls))
+
+    def rank(server: Server) -> tuple[float, float, int]:
+        return max(server.rests_until - now, 0.0), server.in_flight / server.max_in_flight, server.calls
+
+    return min(servers, key=rank)
 
 
 def _may_pass(state: RetryCallState, servers: Sequence[Server]) -> bool:

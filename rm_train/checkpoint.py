@@ -9,6 +9,7 @@ from checkpoints of your own runs only.
 import dataclasses
 import json
 import os
+import queue
 import re
 import shutil
 import subprocess
@@ -64,8 +65,6 @@ def save(
 ) -> Path:
     """Write a checkpoint into the folder `root`; every rank calls this. A step that is saved already is left as it is.
 
-    The main module must be guarded by `if __name__ == "__main__"`: Megatron's writer starts processes.
-
     Args:
         state: JSON values, what `load` gives back.
         meta: JSON values, what the run was.
@@ -79,6 +78,7 @@ def save(
     from megatron.core import dist_checkpointing
 
     device.stand_in_for_cuda()
+    _no_process_for_results()
     folder = root / f"step-{step:08d}"
     if latest(root) == folder:
         return folder
@@ -153,6 +153,18 @@ def load(folder: Path, model: RewardModel, optimizer: Optimizer) -> Saved:
             parameter.copy_(loaded["model"][name])
     optimizer.restore(loaded["optimizer"], loaded[_STEPS])
     return saved
+
+
+def _no_process_for_results() -> None:
+    """Have Megatron's writer hand its results over within this process, as it can where a save is waited for.
+
+    By itself it starts a server process for them, which imports the main module again (seconds), and which outlives a
+    rank that is killed. Where Megatron no longer has this name, it does as it likes.
+    """
+    from megatron.core.dist_checkpointing.strategies import filesystem_async
+
+    if hasattr(filesystem_async, "_results_queue"):
+        filesystem_async._results_queue = queue.SimpleQueue()
 
 
 def _sharded(model: RewardModel, optimizer: Optimizer) -> dict[str, Any]:

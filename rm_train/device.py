@@ -7,6 +7,7 @@ has not run yet: docs/gpu_checklist.md.
 
 import functools
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ def choose() -> None:
     """Take this rank's GPU, by its number on this machine; on a CPU, nothing."""
     if has_gpu():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    else:  # Megatron says of a dozen modules that Apex or TransformerEngine is not there; here that is meant so
+        warnings.filterwarnings("ignore", module=r"megatron\.")
 
 
 def seed() -> None:

@@ -46,8 +46,8 @@ def start(tp: int) -> Layout:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if tp < 1 or world % tp:
         raise ParallelError(f"{world} ranks cannot be divided into groups of tensor parallel {tp}; start a multiple")
-    state = _parallel_state()
     device.choose()
+    state = _parallel_state()
     if "RANK" in os.environ:
         dist.init_process_group(device.backend(), timeout=_PATIENCE)
     else:

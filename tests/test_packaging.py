@@ -57,7 +57,7 @@ def test_every_command_in_the_readme_exists() -> None:
         f"{group.name} {c.name}" for group in app.registered_groups for c in group.typer_instance.registered_commands
     }
     named = re.findall(
-        r"^coderm ((?:(?:data|eval|bench|sandbox) )?[a-z0-9-]+)", (ROOT / "README.md").read_text(), re.M
+        r"^coderm ((?:(?:data|eval|bench|sandbox|curate) )?[a-z0-9-]+)", (ROOT / "README.md").read_text(), re.M
     )
     assert named
     assert set(named) <= known

@@ -21,6 +21,7 @@ PARTS = (
     "coderm_slime.cli.serve",
     "coderm_slime.cli.prepare",
     "coderm_slime.cli.data",
+    "coderm_slime.cli.data_problems",
     "coderm_slime.cli.data_mutants",
     "coderm_slime.cli.evaluate",
     "coderm_slime.cli.bench",
@@ -31,6 +32,14 @@ PARTS = (
     "coderm_slime.cli.sandbox_attack",
     "coderm_slime.cli.train_rm",
     "coderm_slime.cli.bench_train_rm",
+    "coderm_slime.cli.curate",
+    "coderm_slime.cli.curate_status",
+    "coderm_slime.cli.bench_curate",
+    "coderm_slime.cli.curate_export",
+    "coderm_slime.cli.curate_calibrate",
+    "coderm_slime.cli.curate_view",
+    "coderm_slime.cli.curate_view",
+    "coderm_slime.cli.curate_calibrate",
 )
 
 

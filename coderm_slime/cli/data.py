@@ -1,16 +1,12 @@
-"""`coderm data …`: problems of public data sets; the small real model and the pairs that the quickstart runs on."""
+"""`coderm data …`: the small real model and the pairs that the quickstart runs on."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from coderm_slime.cli.root import GROUPS
 from coderm_slime.errors import CodermError
-from coderm_slime.problems import DataSet, LeftOut, ProblemFile, read_problems
-
-_SHOWN_FAULTS = 10  # lines on the screen; the counts name the rest
 
 
 @GROUPS["data"].command("smollm2")
@@ -60,45 +56,3 @@ def pairs(
     out.write_text(text, encoding="utf-8")
     problems = len({row.key for row in rows})
     typer.echo(f"{len(rows)} pairs of {problems} problems: {out}")
-
-
-@GROUPS["data"].command("problems")
-def problems(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="JSONL of a public data set, or parquet.")],
-    out: Annotated[Path, typer.Argument(help="A new JSONL file.")],
-    dataset: Annotated[DataSet | None, typer.Option(help="Left out: told by the fields of the first row.")] = None,
-    challenge: Annotated[bool, typer.Option(help="Add MBPP's harder tests to each problem's tests.")] = False,
-) -> None:
-    """Write a data set's problems, with their own tests in one form, as JSONL that every other command reads.
-
-    What was left out is counted by reason on stderr, the first rows of it named. Nothing is downloaded, run or
-    unpickled. The exit code is 1 if no problem was found.
-    """
-    if out.exists():
-        raise CodermError(f"{out} exists; name another file")
-    rows = read_problems(source, dataset, challenge=challenge)
-    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f"{out.name}.part")
-    try:
-        with part.open("wb") as file:
-            for row in rows:
-                if not isinstance(row, LeftOut):
-                    file.write(row.model_dump_json().encode() + b"\n")
-                elif rows.left_out.total() <= _SHOWN_FAULTS:
-                    console.print(f"left out: {row}")
-        if rows.problems:
-            part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
-    _say(console, rows)
-    if not rows.problems:
-        raise CodermError(f"{source} holds no problem; {out} is not written")
-    typer.echo(f"{rows.problems} problems of {rows.data_set}: {out}")
-
-
-def _say(console: Console, rows: ProblemFile) -> None:
-    for fault, count in rows.left_out.most_common():
-        console.print(f"{count} rows left out: {fault.value}")
-    for part, count in rows.not_read.most_common():
-        console.print(f"{count} problems without {part}")

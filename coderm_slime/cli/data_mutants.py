@@ -11,7 +11,7 @@ from rich.progress import Progress
 from coderm_slime.cli.root import GROUPS
 from coderm_slime.errors import CodermError
 from coderm_slime.problems import LeftOut, read_problems
-from coderm_slime.records import PairExample, Problem, RecordError, append_jsonl, written_rows
+from coderm_slime.records import PairExample, Problem, RecordError, append_jsonl, held_for_writing, written_rows
 from coderm_slime.settings import Settings, load_settings
 
 _stderr = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
@@ -33,13 +33,12 @@ def data_mutants(
     problems = [row for row in read_problems(source) if not isinstance(row, LeftOut)]
     if not problems:
         raise CodermError(f"{source} holds no problem that can be read: see `coderm data problems`")
-    done = _problems_in(out) if out.exists() else set()
-    left = [problem for problem in problems if problem.id not in done]
-    if len(left) < len(problems):
-        _stderr.print(f"{len(problems) - len(left)} problems are in {out} already")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.touch()
-    asyncio.run(_write(left, out, per_problem, seed, load_settings()))
+    with held_for_writing(out):
+        done = _problems_in(out)
+        left = [problem for problem in problems if problem.id not in done]
+        if len(left) < len(problems):
+            _stderr.print(f"{len(problems) - len(left)} problems are in {out} already")
+        asyncio.run(_write(left, out, per_problem, seed, load_settings()))
 
 
 def _problems_in(out: Path) -> set[str]:

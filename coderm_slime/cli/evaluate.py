@@ -17,7 +17,7 @@ from rich.table import Table
 from coderm_slime.cli.root import GROUPS
 from coderm_slime.cli.score import score_into
 from coderm_slime.errors import CodermError
-from coderm_slime.records import PairExample, RecordError, read_jsonl
+from coderm_slime.records import PairExample, RecordError, held_for_writing, read_jsonl
 from coderm_slime.scoring.score_file import ScoreFile
 from coderm_slime.scoring.standin import standin
 from coderm_slime.settings import RmSettings, load_settings
@@ -58,7 +58,7 @@ def eval_pairs(
     _check_floors(pairs, likelihood, dtype)
     with tempfile.TemporaryDirectory() as scratch:
         verdicts = ScoreFile(scores or Path(scratch) / "verdicts.jsonl")
-        with verdicts.held(), _served(model_or_url, model_path, dtype) as (url, folder):
+        with held_for_writing(verdicts.path), _served(model_or_url, model_path, dtype) as (url, folder):
             given = {"urls": [url], "model_path": folder, "max_in_flight": in_flight, "preset": "paper"}
             settings = load_settings(options={"rm": {key: value for key, value in given.items() if value}}).rm
             failed = _score(verdicts, pairs, settings)

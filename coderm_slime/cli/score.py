@@ -13,7 +13,7 @@ from rich.text import Text
 
 from coderm_slime.cli.root import app
 from coderm_slime.errors import CodermError
-from coderm_slime.records import Candidate, ScoredCandidate
+from coderm_slime.records import Candidate, ScoredCandidate, held_for_writing
 from coderm_slime.scoring.answer_files import answer_files, read_answers
 from coderm_slime.scoring.score_file import ScoreFile
 from coderm_slime.settings import RmSettings, load_settings
@@ -55,7 +55,7 @@ def score(
     if out.exists() and any(out.samefile(file) for file in files):
         raise CodermError(f"--out names the answers' own file, {out}")
     verdicts = ScoreFile(out)
-    with verdicts.held():
+    with held_for_writing(out):
         outcomes = score_into(verdicts, candidates, settings)
     summary = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) or "nothing to do"
     done_before = len(candidates) - outcomes.total()

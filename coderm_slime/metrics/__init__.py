@@ -5,7 +5,7 @@ stands beside. Knows nothing of where scores come from: it reads no file and ask
 """
 
 from coderm_slime.metrics.arrays import MetricError
-from coderm_slime.metrics.bootstrap import Interval, bootstrap_interval
+from coderm_slime.metrics.bootstrap import Interval, auc_interval, bootstrap_interval
 from coderm_slime.metrics.floors import FloorScores, length_scores, ngram_pair_floor, require_scikit_learn
 from coderm_slime.metrics.pairs import PairReport, macro, pair_accuracy, pair_outcomes, pair_report
 from coderm_slime.metrics.ranks import auc, spearman
@@ -16,6 +16,7 @@ __all__ = [
     "MetricError",
     "PairReport",
     "auc",
+    "auc_interval",
     "bootstrap_interval",
     "length_scores",
     "macro",

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from coderm_slime.metrics.arrays import Numbers, group_index, numbers, same_length
+from coderm_slime.metrics.ranks import auc
 
 
 class Interval(BaseModel):
@@ -50,3 +51,46 @@ def bootstrap_interval(
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(low=float(low), high=float(high))
+
+
+def auc_interval(
+    right: Numbers,
+    wrong: Numbers,
+    right_groups: Sequence[Hashable],
+    wrong_groups: Sequence[Hashable],
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Interval | None:
+    """The percentile bootstrap interval of `auc(right, wrong)`, resampling problems with all their programs.
+
+    Draws in which one side is empty have no AUC and are left out.
+
+    Args:
+        right_groups, wrong_groups: the problem of each score.
+
+    Returns:
+        None with fewer than two groups, or where no draw had both sides.
+
+    Raises:
+        MetricError: no value on a side, a NaN, or lengths that differ.
+    """
+    same_length(right=right, right_groups=right_groups)
+    same_length(wrong=wrong, wrong_groups=wrong_groups)
+    high, low = numbers("right", right), numbers("wrong", wrong)
+    index = group_index([*right_groups, *wrong_groups])
+    groups = int(index.max()) + 1
+    if groups < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(resamples):
+        times = np.bincount(rng.integers(groups, size=groups), minlength=groups)[index]
+        drawn = np.repeat(high, times[: len(high)]), np.repeat(low, times[len(high) :])
+        if len(drawn[0]) and len(drawn[1]):
+            found.append(auc(*drawn))
+    if not found:
+        return None
+    ends = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(low=float(ends[0]), high=float(ends[1]))

@@ -24,6 +24,17 @@ _COMPLETE = "Complete this Python program: write the body of `{name}` so that it
 _NAME_IT = "The tests call it by the name `{name}`."
 _STARTER = "Start from this code:\n\n```python\n{code}\n```"
 _STDIN = "Read the input from standard input and write the answer to standard output."
+_ADDED = re.compile(
+    "|".join(
+        re.escape(text).replace(r"\{name\}", r"[^`\n]*")
+        for text in (_COMPLETE, _NAME_IT, _STARTER.partition("{code}")[0], _STDIN)
+    )
+)
+
+
+def without_added(statement: str) -> str:
+    """A problem's statement without the sentences that the functions here add to the data set's own."""
+    return _ADDED.sub(" ", statement)
 
 
 def human_eval_problem(row: Row) -> Problem:

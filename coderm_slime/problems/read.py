@@ -1,6 +1,6 @@
-"""A file of a public data set, already on this machine, as a stream of problems.
+"""A public data set as a stream of problems: a file or folder on this machine, or, by the name `hub:…` alone, the hub.
 
-Nothing is downloaded or unpickled, and no row is held longer than it takes to read the next.
+Nothing is unpickled, and no row is held longer than it takes to read the next.
 """
 
 import functools
@@ -16,6 +16,7 @@ from coderm_slime.errors import CodermError
 from coderm_slime.problems.data_sets import READERS, DataSet, mbpp_problem
 from coderm_slime.problems.faults import Fault, ProblemError
 from coderm_slime.problems.fields import Row
+from coderm_slime.problems.hub import data_set_rows, is_data_set
 from coderm_slime.records import Problem, RecordError, read_objects
 
 # In this order: the fields that tell a data set from those after it.
@@ -51,15 +52,23 @@ class ProblemFile:
         not_read: parts so far that were left out of good rows, by what they are, such as pickled tests.
     """
 
-    def __init__(self, path: Path, data_set: DataSet, challenge: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        data_set: DataSet,
+        challenge: bool = False,
+        split: str | None = None,
+        config: str | None = None,
+    ) -> None:
         self.path = path
         self.data_set = data_set
+        self._rows = functools.partial(_rows, path, split, config)
         self._read = functools.partial(mbpp_problem, challenge=True) if challenge else READERS[data_set]
         self._start()
 
     def __iter__(self) -> Iterator[Problem | LeftOut]:
         self._start()
-        for number, row in _rows(self.path):
+        for number, row in self._rows():
             found = self._problem(number, row)
             if isinstance(found, LeftOut):
                 self.left_out[found.fault] += 1
@@ -86,25 +95,37 @@ class ProblemFile:
             return LeftOut(self.path, number, str(error), error.fault)
 
 
-def read_problems(path: Path, data_set: DataSet | None = None, *, challenge: bool = False) -> ProblemFile:
-    """The problems in `path`, a JSONL file, or a parquet file where pyarrow is installed.
+def read_problems(
+    path: Path,
+    data_set: DataSet | None = None,
+    *,
+    challenge: bool = False,
+    split: str | None = None,
+    config: str | None = None,
+) -> ProblemFile:
+    """The problems in `path`: a JSONL file, a parquet file where pyarrow is installed, a data set's folder, or
+    `hub:ORG/NAME` for one that is streamed from the Hugging Face hub; the last two where `datasets` is installed.
 
     Without `data_set` the first row's fields tell it. `challenge` adds MBPP's harder tests to each problem's tests.
+    `split` ("train" by default) and `config` choose among the parts of a folder or of a data set of the hub.
 
     Raises:
         FileNotFoundError: there is no such file.
-        CodermError: the data set cannot be told, the file is packed, or pyarrow is missing or cannot read it.
+        CodermError: the data set cannot be told or reached, the file is packed, the package that reads it is missing
+            or cannot read it, or a file is asked for a split.
     """
     if path.suffix in (".gz", ".zip", ".zst", ".xz", ".bz2"):
         raise CodermError(f"{path} is packed; unpack it first")
-    data_set = data_set or _data_set_of(path)
+    if (split or config) and not is_data_set(path):
+        raise CodermError(f"{path} is a file: a split or a configuration is of a folder or of hub:ORG/NAME")
+    data_set = data_set or _data_set_of(path, _rows(path, split, config))
     if challenge and data_set != "mbpp":
         raise CodermError(f"only mbpp has challenge tests, {path} is {data_set}")
-    return ProblemFile(path, data_set, challenge)
+    return ProblemFile(path, data_set, challenge, split, config)
 
 
-def _data_set_of(path: Path) -> DataSet:
-    row = next((row for _, row in _rows(path) if not isinstance(row, RecordError)), None)
+def _data_set_of(path: Path, rows: Iterator[tuple[int, Row | RecordError]]) -> DataSet:
+    row = next((row for _, row in rows if not isinstance(row, RecordError)), None)
     if row is None:
         raise CodermError(f"{path} holds no row: one JSON object a line is expected")
     for name, fields in _TELLING:
@@ -114,7 +135,9 @@ def _data_set_of(path: Path) -> DataSet:
     raise CodermError(f"{path} has the fields {found}, as no known data set; name its data set")
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | RecordError]]:
+def _rows(path: Path, split: str | None, config: str | None) -> Iterator[tuple[int, Row | RecordError]]:
+    if is_data_set(path):
+        return data_set_rows(path, split, config)
     return _parquet_rows(path) if path.suffix == ".parquet" else read_objects(path)
 
 

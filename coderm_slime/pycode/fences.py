@@ -3,9 +3,10 @@
 A byte order mark before the first line is passed over. Not here: fences within a quote, whose lines begin with `>`.
 """
 
+import bisect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _PYTHON_TAG = re.compile(r"py(thon)?(3(\.\d+)*)?")
@@ -54,12 +55,35 @@ def blocks(text: str) -> list[CodeBlock]:
     return found
 
 
-def answer_code(text: str) -> CodeBlock | None:
-    """The block that is the answer's program: the last one tagged as Python, else the last one without a tag."""
+def python_blocks(text: str) -> list[CodeBlock]:
+    """The blocks tagged as Python in order; where there is none, those without a tag."""
     found = blocks(text)
     python = [block for block in found if _PYTHON_TAG.fullmatch(block.tag)]
-    untagged = [block for block in found if not block.tag]
-    return next(reversed(python or untagged), None)
+    return python or [block for block in found if not block.tag]
+
+
+def answer_code(text: str) -> CodeBlock | None:
+    """The block that is the answer's program: the last one tagged as Python, else the last one without a tag."""
+    return next(reversed(python_blocks(text)), None)
+
+
+def offset_in_text(text: str, block: CodeBlock) -> Callable[[int], int]:
+    """Where a character of `block.code` stands in `text`, as a function of its offset in the code.
+
+    The offset of a line's end, or of the code's, is that of the line break (or the end) in `text`, carriage return
+    included.
+    """
+    ends, code_end, text_end = [], -1, block.start - 1
+    for line, raw in zip(block.code.split("\n"), text[block.start : block.end].split("\n"), strict=True):
+        code_end, text_end = code_end + len(line) + 1, text_end + len(raw) + 1
+        returned = raw.endswith("\r") and text_end < block.end
+        ends.append((code_end, text_end - returned))  # a line of code is the end of its raw line
+
+    def place(offset: int) -> int:
+        line_end, raw_end = ends[bisect.bisect_left(ends, (offset,))]
+        return raw_end - (line_end - offset)
+
+    return place
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

@@ -6,13 +6,15 @@ indentation falls. Comments and blank lines belong to the logical line that they
 """
 
 import ast
+import functools
 import itertools
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from coderm_slime.pycode.source import SourceError, tokens_of, tree_of, with_line_feeds
 
+_PRINTS_REMEMBERED = 4096  # continuations of one prefix begin with the same prints; to parse one takes 0.1 ms
 _NO_LINE_STARTS_WITH = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 
@@ -41,18 +43,42 @@ def segments(code: str) -> list[Segment]:
     Raises:
         SourceError: `code` cannot be cut into tokens.
     """
+    ends = segment_ends(code, tokens_of(code))
+    ends = [*ends[:-1], len(code)] if ends else []
+    return [Segment(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def segment_ends(code: str, tokens: Iterable[tokenize.TokenInfo], kept: Sequence[int] = ()) -> list[int]:
+    """Where the last logical line of each segment of `code` ends, its line break included.
+
+    Args:
+        kept: ends of the first segments, which stay as they are; the rule holds for what follows them, so that a
+            print may begin there.
+
+    Raises:
+        SourceError: see `tokens_of`; or no logical line of `code` ends where one of `kept` does.
+    """
+    lines = list(_logical_lines(code, tokens))
+    if torn := set(kept) - {line.end for line in lines}:
+        raise SourceError(f"no statement ends at {min(torn)}, where the code that was given ends")
+    return [*kept, *_ends([line for line in lines if not kept or line.start >= kept[-1]])]
+
+
+def line_ends(code: str, tokens: Iterable[tokenize.TokenInfo]) -> list[int]:
+    """Where each logical line of `code` ends, its line break included. Raises SourceError, see `tokens_of`."""
+    return [line.end for line in _logical_lines(code, tokens)]
+
+
+def _ends(lines: Iterable[_Line]) -> list[int]:
     groups: list[list[_Line]] = []
     begins = True
-    for line in _logical_lines(code):
+    for line in lines:
         if groups and (not begins or line.is_print):
             groups[-1].append(line)
         else:
             groups.append([line])
         begins = line.shows_variable
-    cut = [part for group in groups for part in _cut_where_indent_falls(group)]
-    starts = [0, *(part[0].start for part in cut[1:])]
-    ends = [*starts[1:], len(code)]
-    return [Segment(start, end) for start, end in zip(starts, ends, strict=True)] if cut else []
+    return [part[-1].end for group in groups for part in _cut_where_indent_falls(group)]
 
 
 def _cut_where_indent_falls(lines: list[_Line]) -> list[list[_Line]]:
@@ -65,12 +91,12 @@ def _cut_where_indent_falls(lines: list[_Line]) -> list[list[_Line]]:
     return parts
 
 
-def _logical_lines(code: str) -> Iterator[_Line]:
+def _logical_lines(code: str, tokens: Iterable[tokenize.TokenInfo]) -> Iterator[_Line]:
     offsets = [0]
     for physical in with_line_feeds(code).split("\n"):
         offsets.append(offsets[-1] + len(physical) + 1)
     start, first = 0, None
-    for token in tokens_of(code):
+    for token in tokens:
         if first is None and token.type not in _NO_LINE_STARTS_WITH:
             first = token
         if token.type == tokenize.NEWLINE and first is not None:
@@ -81,6 +107,7 @@ def _logical_lines(code: str) -> Iterator[_Line]:
             start, first = end, None
 
 
+@functools.lru_cache(maxsize=_PRINTS_REMEMBERED)
 def _shows_variable(line: str) -> bool:
     try:
         nodes = list(ast.walk(tree_of(line.strip())))

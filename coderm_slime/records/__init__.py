@@ -5,29 +5,43 @@ Covers their fields, their invariants and their JSONL form. Does not know how a 
 
 from coderm_slime.records.base import Record
 from coderm_slime.records.examples import Candidate, PairExample, Problem, ScalarExample, ScoredCandidate, problem_key
-from coderm_slime.records.jsonl import RecordError, append_jsonl, read_jsonl, read_objects, written_rows
+from coderm_slime.records.jsonl import (
+    RecordError,
+    append_jsonl,
+    held_for_writing,
+    read_jsonl,
+    read_objects,
+    written_rows,
+)
+from coderm_slime.records.rollouts import Action, Choice, Evaluation, Rule, Selection
 from coderm_slime.records.suite import Case, Suite, SuiteKind
 from coderm_slime.records.tree import SearchTree, TreeNode
 from coderm_slime.records.verdict import REASONS, Outcome, Reason, Verdict
 
 __all__ = [
     "REASONS",
+    "Action",
     "Candidate",
     "Case",
+    "Choice",
+    "Evaluation",
     "Outcome",
     "PairExample",
     "Problem",
     "Reason",
     "Record",
     "RecordError",
+    "Rule",
     "ScalarExample",
     "ScoredCandidate",
     "SearchTree",
+    "Selection",
     "Suite",
     "SuiteKind",
     "TreeNode",
     "Verdict",
     "append_jsonl",
+    "held_for_writing",
     "problem_key",
     "read_jsonl",
     "read_objects",

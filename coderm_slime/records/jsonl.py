@@ -1,7 +1,9 @@
 """Records to and from JSONL files, one UTF-8 JSON object a line."""
 
+import fcntl
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from os import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -68,6 +70,22 @@ def written_rows(path: Path, kind: type[R]) -> list[R]:
         elif not row.torn:
             raise row
     return rows
+
+
+@contextmanager
+def held_for_writing(path: Path) -> Iterator[None]:
+    """Hold `path`, made if absent, for this run: two writers would tear each other's rows.
+
+    Raises:
+        CodermError: another run holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CodermError(f"another run is writing {path}; wait for it or name another") from None
+        yield
 
 
 def append_jsonl(path: Path, records: Iterable[Record]) -> None:

@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from coderm_slime.records.base import Record
 from coderm_slime.records.examples import Problem
+from coderm_slime.records.rollouts import Evaluation, Selection
 
 _Q_TOLERANCE = 1e-6  # per visit: Q is a sum of floats added in another order than its children's
 
@@ -17,7 +18,10 @@ class TreeNode(BaseModel):
         visits, value: N and Q of the search (method step 7): evaluations at or below this node, and their summed
             reward.
         terminal_visits: evaluations of the response that ends at this very node.
-        response: the whole response that ends here; None where none does.
+        response: the whole response that ends here; None where none does. It was the first of those that were told
+            apart by comments alone.
+        cuts: for each node of the path from depth 1 to this one, the offset in `response` where its prefix ends.
+        evaluations: what each terminal visit found, in order; empty where a file does not keep it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -30,18 +34,39 @@ class TreeNode(BaseModel):
     value: float = Field(ge=0)
     terminal_visits: int = Field(default=0, ge=0)
     response: str | None = None
+    cuts: tuple[int, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+
+    @model_validator(mode="after")
+    def _describes_its_response(self) -> "TreeNode":
+        if self.cuts:
+            inside = self.response is not None and self.cuts[0] >= 0 and self.cuts[-1] <= len(self.response)
+            if not inside or len(self.cuts) != self.depth or list(self.cuts) != sorted(self.cuts):
+                raise ValueError(f"node {self.id}: cuts {self.cuts} do not rise to {self.depth} in its response")
+        if self.evaluations and len(self.evaluations) != self.terminal_visits:
+            raise ValueError(f"node {self.id}: {len(self.evaluations)} evaluations, {self.terminal_visits} visits")
+        return self
 
 
 class SearchTree(Record):
     """All nodes of one problem's search, parents before children.
 
+    Attributes:
+        calls: the sample calls that every response was run with.
+        selections: what each rollout did, in order.
+        provenance: what made the tree, by name: fingerprints of prompts, models and settings, token counts.
+
     Raises:
         pydantic.ValidationError: the nodes are no tree, a depth is wrong, N is not the sum over the children plus the
-            node's own terminal visits, or Q is not its children's sum plus at most 1 a terminal visit.
+            node's own terminal visits, Q is not its children's sum plus at most 1 a terminal visit, or a selection
+            names a node that is not there.
     """
 
     problem: Problem
     seed: int
+    calls: str = ""
+    selections: tuple[Selection, ...] = ()
+    provenance: dict[str, str] = Field(default_factory=dict)
     nodes: tuple[TreeNode, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -57,6 +82,8 @@ class SearchTree(Record):
                 child_value[node.parent] += node.value
         for node in self.nodes:
             _check_statistics(node, child_visits[node.id], child_value[node.id])
+        for selection in self.selections:
+            _check_names(selection, len(self.nodes))
         return self
 
     def _check_place(self, node: TreeNode) -> None:
@@ -83,3 +110,10 @@ def _check_statistics(node: TreeNode, child_visits: int, child_value: float) -> 
             f"node {node.id} has Q={node.value}, its children sum to {child_value} and its own "
             f"{node.terminal_visits} evaluations give at most 1 each"
         )
+
+
+def _check_names(selection: Selection, nodes: int) -> None:
+    named = [selection.node, selection.leaf or 0]
+    named += [node for choice in selection.choices for node in (choice.parent, *choice.children)]
+    if strange := [node for node in named if not 0 <= node < nodes]:
+        raise ValueError(f"rollout {selection.rollout} names node {strange[0]} of a tree of {nodes} nodes")

@@ -6,7 +6,7 @@ of what a page is about.
 
 from coderm_slime.report.blocks import Bar, KeyFigure, bar_chart, code_block, key_figures, paragraph, table, text_block
 from coderm_slime.report.page import Section, page, write_page
-from coderm_slime.report.render import Cell
+from coderm_slime.report.render import Cell, renderer
 
 __all__ = [
     "Bar",
@@ -18,6 +18,7 @@ __all__ = [
     "key_figures",
     "page",
     "paragraph",
+    "renderer",
     "table",
     "text_block",
     "write_page",

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from coderm_slime.report.render import render
 from coderm_slime.text import encodable
+
+_NO_RULES = Markup()
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,13 @@ class Section:
     blocks: Sequence[str]
 
 
-def page(title: str, sections: Sequence[Section]) -> str:
-    """A whole HTML document in one string. Its own policy keeps a browser from running or loading anything."""
-    return str(render("page.html", title=title, sections=sections))
+def page(title: str, sections: Sequence[Section], css: Markup = _NO_RULES) -> str:
+    """A whole HTML document in one string. Its own policy keeps a browser from running or loading anything.
+
+    Args:
+        css: rules behind those that all pages share; never text from outside.
+    """
+    return str(render("page.html", title=title, sections=sections, css=css))
 
 
 def write_page(path: Path, html: str) -> None:

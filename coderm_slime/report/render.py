@@ -1,5 +1,6 @@
 """Jinja templates to Markup. Autoescape is on for every template, and a name that a template lacks is an error."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,16 +18,26 @@ def cell_text(value: Cell) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
-_ENVIRONMENT = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_ENVIRONMENT.filters["cell_text"] = cell_text
+def renderer(templates: Path) -> Callable[..., Markup]:
+    """A function of a template's file name in that folder and the values that fill it; see `render`."""
+    environment = Environment(
+        loader=FileSystemLoader(templates),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell_text"] = cell_text
+
+    def filled(template: str, **values: object) -> Markup:
+        return Markup(environment.get_template(template).render(values))
+
+    return filled
+
+
+_shared = renderer(Path(__file__).with_name("templates"))
 
 
 def render(template: str, **values: object) -> Markup:
     """The template of that file name in `templates/`, filled in; values that are not Markup are escaped."""
-    return Markup(_ENVIRONMENT.get_template(template).render(values))
+    return _shared(template, **values)

@@ -23,10 +23,15 @@ from coderm_slime.settings.sandbox import SandboxSettings
 _START_S = 60.0  # imports from a cold disk; a server that takes longer is broken
 _GRACE_S = 15.0  # beyond a run's own limit, in which the server ends what is left and clears the scratch folder
 _STAGING_BYTES = 64 << 10
+_BIND_NOW = {"LD_BIND_NOW": "1"}  # else each fork looks up the same symbols; programs do not see it
 _NOTE_BYTES = 4
 _OTHER_PROCESSES = 1024  # that the same user may start while the sandbox is open
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-_BOOT = "import sys; sys.path.insert(0, {0!r}); import inside.server; inside.server.main(**{1!r})"
+_BOOT = (
+    "import sys; sys.path.insert(0, {0!r}); "
+    "sys.dont_write_bytecode = False; "  # what compiling leaves in memory, each fork copies
+    "import inside.server; inside.server.main(**{1!r})"
+)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 # What programs need beyond the interpreter: system libraries and tools, the loader's cache, the local time zone.
 _READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime")
@@ -94,7 +99,7 @@ class ForkServer:
         ]
         self._process = subprocess.Popen(
             command,
-            env=runtime.environment,
+            env={**runtime.environment, **_BIND_NOW},
             pass_fds=passed,
             stdin=subprocess.DEVNULL,
             cwd="/",
@@ -137,13 +142,19 @@ class ForkServer:
             SandboxError: the server died or failed. It must not be used any more if `alive` is false.
         """
         self._arrived = self._loop.create_future()
-        descriptors = [_filled("coderm-payload", wire.pack_payload(program.arguments, payload))]
+        message = _request(program).pack()
+        block = wire.pack_payload(program.arguments, payload)
+        descriptors = []
         try:
+            if len(block) <= wire.INLINE_BYTES:
+                message += block
+            else:
+                descriptors.append(_filled("coderm-payload", block))
             if program.stdin:
                 descriptors.append(_filled("coderm-stdin", program.stdin))
             channels = [channel.fileno() for channel in program.channels]
             try:
-                socket.send_fds(self._control, [_request(program).pack()], [*descriptors, *channels])
+                socket.send_fds(self._control, [message], [*descriptors, *channels])
             except OSError as error:
                 raise await self._died(f"it took no run ({error})") from error
         finally:
@@ -230,8 +241,9 @@ class ForkServer:
             raise SandboxError(f"the sandbox could not begin a run: {error}")
         totals = (reply.stdout_total, reply.stderr_total, reply.log_total)
         texts, left_out = [], []
+        memory = memoryview(self._memory)  # of which only what is kept is copied
         for (at, size), total in zip(wire.regions(program.limits.output_bytes), totals, strict=True):
-            head, skipped, tail = kept(self._memory[at : at + size], total)
+            head, skipped, tail = kept(memory[at : at + size], total)
             texts.append(as_text(head, skipped, tail))
             left_out.append(skipped > 0)
         code = os.waitstatus_to_exitcode(reply.wait_status)

@@ -1,11 +1,9 @@
 """A JSONL file of verdicts: answers are scored into it, and what is in it already is not scored again."""
 
 import asyncio
-import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,21 +32,6 @@ class ScoreFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the file, made if absent, for this run: two writers would tear each other's rows.
-
-        Raises:
-            CodermError: another run holds it.
-        """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CodermError(f"another run is writing {self.path}; wait for it or name another") from None
-            yield
 
     def rows(self) -> list[ScoredCandidate]:
         """The rows written so far; the torn last row of a killed run counts as not written.

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from coderm_slime.access import Url
 from coderm_slime.settings.fields import COMMAS
 
 LayerName = Literal[
@@ -57,7 +58,7 @@ class SandboxSettings(BaseModel):
     scratch: str | None = None
     cache: str | None = None
     backend: Backend = "local"
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")] | None = None
+    url: Url | None = None
     api_key_variable: str = "CODERM_SANDBOX_API_KEY"
     wait_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
     image: str = Field(default="python:3.11-slim", pattern=r"^[a-zA-Z0-9]")

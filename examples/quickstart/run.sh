@@ -9,6 +9,7 @@ out=${1:-outputs/quickstart}
 pairs=${QUICKSTART_PAIRS:-100}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export HF_HUB_OFFLINE=1 HF_HUB_DISABLE_PROGRESS_BARS=1 TRANSFORMERS_VERBOSITY=error
+export CODERM_RM__ATTEMPT_S=300 CODERM_RM__DEADLINE_S=900 # the defaults are a GPU's; a busy laptop may take minutes
 mkdir -p "$out"
 began=$SECONDS
 

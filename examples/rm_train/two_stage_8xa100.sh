@@ -2,7 +2,7 @@
 # The paper's two stages on 8 GPUs, inside an image that has this package on top of slime's.
 # Usage: two_stage_8xa100.sh IMAGE MODEL DATA OUTPUT [OPTION...]    OPTIONs go to `coderm train-rm`, e.g. --dry-run
 #   MODEL    folder of Qwen2.5-Coder-7B-Instruct
-#   DATA     folder of scalar_train.jsonl, scalar_validation.jsonl, pairs_train.jsonl, pairs_validation.jsonl
+#   DATA     folder of scalar-train.jsonl, scalar-validation.jsonl, pairs-train.jsonl, pairs-validation.jsonl
 #   OUTPUT   folder for checkpoints and models; started again, the run goes on from what is there
 # WANDB_API_KEY is handed on if it is set.
 set -euo pipefail

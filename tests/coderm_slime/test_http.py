@@ -140,3 +140,35 @@ def test_a_burst_of_calls_spreads_over_the_servers() -> None:
     with fault_server("slow") as one, fault_server("slow") as other:
         asyncio.run(run([one, other]))
         assert (requests_seen(one), requests_seen(other)) == (6, 6)
+
+
+def test_a_narrow_server_gets_its_share_of_a_burst() -> None:
+    async def run(urls: list[str]) -> None:
+        servers = [Server(urls[0], max_in_flight=2), Server(urls[1], max_in_flight=10)]
+        async with HttpClient(attempts=1, attempt_s=10) as client:
+            await asyncio.gather(*(post_once(client, servers, 10) for _ in range(12)))
+
+    with fault_server("slow") as narrow, fault_server("slow") as wide:
+        asyncio.run(run([narrow, wide]))
+        assert (requests_seen(narrow), requests_seen(wide)) == (2, 10)
+
+
+@pytest.mark.parametrize("status", ["401", "404"])
+def test_a_server_with_a_wrong_key_or_path_rests_and_the_others_answer(status: str) -> None:
+    with fault_server(status) as wrong, fault_server("ok") as well:
+        assert len(post([wrong, well], calls=6)) == 6
+        assert requests_seen(wrong) == 1
+
+
+def test_a_server_that_refuses_one_input_does_not_rest() -> None:
+    async def run(urls: list[str]) -> None:
+        servers = [Server(url, 4) for url in urls]
+        async with HttpClient(attempts=3, attempt_s=10) as client:
+            with pytest.raises(HttpError, match="HTTP 400"):
+                await post_once(client, servers, 10)
+            for _ in range(3):
+                await post_once(client, servers, 10)
+
+    with fault_server("400-then-ok") as picky, fault_server("ok") as well:
+        asyncio.run(run([picky, well]))
+        assert (requests_seen(picky), requests_seen(well)) == (2, 2)  # by turns, as two that are well

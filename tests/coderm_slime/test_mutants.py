@@ -1,5 +1,6 @@
 """Mutants: small edits, and what the problems' own tests say of them in the sandbox."""
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -82,3 +83,13 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "holds something else" in done.stderr
     assert out.read_text() == '{"other": 1}\n'
+
+
+def test_two_runs_cannot_write_one_file(tmp_path: Path) -> None:
+    source, out = tmp_path / "problems.jsonl", tmp_path / "out.jsonl"
+    source.write_text(starter_problems()[0].model_dump_json(exclude={"wrong"}) + "\n")
+    with out.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = coderm("data", "mutants", source, out)
+    assert (done.returncode, "another run is writing" in done.stderr) == (1, True)
+    assert out.read_bytes() == b""

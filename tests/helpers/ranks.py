@@ -6,11 +6,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_PATIENCE_S = 150  # under pytest's own limit, so that the ranks' output is seen
+_PATIENCE_S = 250  # a busy machine needs a while for many processes to import torch; under pytest's own limit
+
+
+def launch(ranks: int, script: str, *arguments: object) -> subprocess.CompletedProcess:
+    """Run tests/rm_train/SCRIPT on `ranks` processes to its end: several by torchrun, one without it."""
+    return torchrun(ranks, script, *arguments) if ranks > 1 else alone(script, *arguments)
 
 
 def torchrun(ranks: int, script: str, *arguments: object) -> subprocess.CompletedProcess:
-    """Run tests/rm_train/SCRIPT on `ranks` processes to its end."""
+    """Run it by torchrun."""
     command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     path = ROOT / "tests" / "rm_train" / script
     command = ["timeout", "-k", "5", str(_PATIENCE_S), sys.executable, *command, str(path), *map(str, arguments)]
@@ -18,7 +23,7 @@ def torchrun(ranks: int, script: str, *arguments: object) -> subprocess.Complete
 
 
 def alone(script: str, *arguments: object) -> subprocess.CompletedProcess:
-    """Run it as one process that torchrun did not start."""
+    """Run it as one process without torchrun."""
     command = [sys.executable, str(ROOT / "tests" / "rm_train" / script), *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False, timeout=_PATIENCE_S

@@ -1,6 +1,8 @@
 """What the ranks of the parity tests do; run by torchrun. Writes scores, features, gradients and a round trip.
 
-python parity_ranks.py TP OUT MODEL...: for each Hugging Face folder, OUT/NAME.safetensors and OUT/NAME (a folder).
+python parity_ranks.py TP OUT MODEL...
+For each Hugging Face folder: OUT/NAME.safetensors, and OUT/NAME, the folder written again; where a model is shared and
+data is not, in OUT/shared_tokens the same once more, with tokens shared among the ranks as they are on GPUs.
 """
 
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import torch
 
 from helpers.pack import COEFFICIENTS, sequences
+from helpers.sequence_parallel import share_tokens
 from rm_train import convert, model, parallel
 from rm_train.convert.export import hugging_face_tensors, write
 from rm_train.packed import Packed
@@ -49,4 +52,8 @@ if __name__ == "__main__":
     ranks = parallel.start(int(tp))
     for name in folders:
         run(Path(name), ranks, Path(out))
+    if ranks.tp > 1 and ranks.dp == 1:
+        share_tokens()
+        for name in folders:
+            run(Path(name), ranks, Path(out) / "shared_tokens")
     parallel.stop()

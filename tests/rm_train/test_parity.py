@@ -1,6 +1,5 @@
 """The model on megatron-core is the Hugging Face model: scores, gradients and files, alone and shared among ranks."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,13 @@ from helpers import ranks, tiny
 pytestmark = pytest.mark.torch  # and megatron-core, of the extra `rm`
 
 FAMILIES = ("qwen2", "qwen3", "llama")
-# One launch each: (tensor parallel, processes). The last one shares the sequences among ranks, too.
-LAYOUTS = {"one rank": (1, 1), "tp 2": (2, 2), "tp 2 x dp 2": (2, 4)}
+# Tensor parallel, processes, and where the ranks wrote. One launch for each number of processes.
+LAYOUTS = {
+    "one rank": (1, 1, "."),
+    "tp 2": (2, 2, "."),
+    "tp 2, sequence parallel": (2, 2, "shared_tokens"),
+    "tp 2 x dp 2": (2, 4, "."),
+}
 
 
 @dataclass(frozen=True)
@@ -32,18 +36,25 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made | {"llama-recompute": tiny.reward_model(folder / "llama-recompute", "llama", spread=8.0)}
 
 
+@pytest.fixture(scope="module")
+def launches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("launches")
+
+
 @pytest.fixture(scope="module", params=LAYOUTS)
-def computed(
-    request: pytest.FixtureRequest, models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Computed]]:
+def computed(request: pytest.FixtureRequest, models: dict[str, Path], launches: Path) -> dict[str, Computed]:
     from safetensors.torch import load_file
 
-    tp, processes = LAYOUTS[request.param]
-    out = tmp_path_factory.mktemp("out")
-    done = ranks.torchrun(processes, "parity_ranks.py", tp, out, *models.values())
-    assert done.returncode == 0, done.stderr[-4000:]
-    yield {
-        name: Computed(source, load_file(out / f"{name}.safetensors"), out / name) for name, source in models.items()
+    tp, processes, where = LAYOUTS[request.param]
+    out = launches / str(processes)
+    if not out.exists():
+        (out / "shared_tokens").mkdir(parents=True)
+        done = ranks.launch(processes, "parity_ranks.py", tp, out, *models.values())
+        assert done.returncode == 0, done.stderr[-4000:]
+    wrote = out / where
+    return {
+        name: Computed(source, load_file(wrote / f"{name}.safetensors"), wrote / name)
+        for name, source in models.items()
     }
 
 

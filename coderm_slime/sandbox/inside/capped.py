@@ -31,13 +31,13 @@ class Capped:
             data = data[len(part) :]
 
 
-def kept(block: bytes, total: int) -> tuple[bytes, int, bytes]:
+def kept(block: bytes | memoryview, total: int) -> tuple[bytes, int, bytes]:
     """Head, number of bytes left out, tail of what a `Capped` over `block` was given."""
     size, head = len(block), len(block) // 2
     if total <= size:
-        return block[:total], 0, b""
+        return bytes(block[:total]), 0, b""
     at = (total - head) % (size - head)
-    return block[:head], total - size, block[head + at :] + block[head : head + at]
+    return bytes(block[:head]), total - size, b"".join((block[head + at :], block[head : head + at]))
 
 
 def as_text(head: bytes, skipped: int, tail: bytes) -> str:

@@ -6,27 +6,30 @@ import io
 import mmap
 import os
 import site
+import socket
 import sys
 import time
 import types
 from fcntl import F_DUPFD_CLOEXEC, fcntl, ioctl
 
 from .layers import Layers
-from .wire import State, unpack_payload
+from .scratch import MAIN
+from .wire import HEAD_BYTES, MAX_MESSAGE_BYTES, Request, State, pack_payload, unpack_payload
 
-SETUP_DONE = b"."
+TAKEN, SETUP_DONE = b"t", b"."
+_MAX_DESCRIPTORS = 32
 _FIONREAD = 0x541B
 _HIGH = 128  # descriptors are moved out of the way up to here, before they get their places; the server has fewer
 _MOST = 2 * _HIGH
+_REHEARSALS = 20  # after eight or so the interpreter specializes its code
 _UNREAD_WAIT_S, _UNREAD_WAITS = 0.0002, 50
 
 
 class Files:
-    """The descriptors of a run, as numbers."""
+    """What a run's process is given: the caller's socket, and descriptors as numbers."""
 
-    def __init__(self, payload: int, stdin: int, stdout: int, stderr: int, setup: int, channels: list[int]) -> None:
-        self.payload, self.setup = payload, setup
-        self.program = [stdin, stdout, stderr, *channels]
+    def __init__(self, control: socket.socket, stdout: int, stderr: int, setup: int) -> None:
+        self.control, self.stdout, self.stderr, self.setup = control, stdout, stderr, setup
 
 
 class _Ordered(io.FileIO):
@@ -45,7 +48,7 @@ class _Ordered(io.FileIO):
         return super().write(data) or 0
 
 
-def prepare_interpreter(folder: str) -> None:
+def prepare_interpreter(folder: str, state: mmap.mmap) -> None:
     """In the server, once: paths, the builtins that `site` adds, streams over descriptors 0, 1 and 2 as pipes."""
     site.setquit()
     site.setcopyright()
@@ -57,12 +60,24 @@ def prepare_interpreter(folder: str) -> None:
     sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = _stream(1, "strict")  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _stream(2, "backslashreplace")  # type: ignore[misc]
+    _rehearse(state)
     for descriptor, old in enumerate(saved):
         os.dup2(old, descriptor)
         os.close(old)
     for descriptor in pipe:
         os.close(descriptor)
+    os.environ.pop("LD_BIND_NOW", None)
     os.environ["HOME"] = os.environ["TMPDIR"] = folder
+
+
+def _rehearse(state: mmap.mmap) -> None:
+    """Run a program where it prints into a pipe: what the interpreter learns at first uses, each fork has then."""
+    before = sys.modules["__main__"]
+    for _ in range(_REHEARSALS):
+        _, contents = unpack_payload(pack_payload((), {MAIN: b"print(1)"}))
+        _run(contents[MAIN], state)
+    sys.modules["__main__"] = before
+    _Ordered.last = None
 
 
 def _stream(descriptor: int, errors: str) -> io.TextIOWrapper:
@@ -76,12 +91,16 @@ def prepare(layers: Layers, folder: str, parent: int, files: Files) -> bytes:
     """In the child: make it the run's own and give back the program's source; on failure report and exit."""
     setup = fcntl(files.setup, F_DUPFD_CLOEXEC, _HIGH)
     try:
+        message, descriptors, _, _ = socket.recv_fds(files.control, MAX_MESSAGE_BYTES, _MAX_DESCRIPTORS)
+        os.write(setup, TAKEN)
         os.chdir(folder)
         layers.put_on(parent)
-        arguments, contents = unpack_payload(_read(files.payload))
-        _place(files.program, setup)
+        request = Request.unpack(message[:HEAD_BYTES])
+        arguments, contents = unpack_payload(message[HEAD_BYTES:] or _read(descriptors.pop(0)))
+        stdin = descriptors.pop(0) if request.has_stdin else os.open("/dev/null", os.O_RDONLY)
+        _place([stdin, files.stdout, files.stderr, *descriptors], setup)
         layers.close_up()
-        sys.argv = ["main.py", *arguments]
+        sys.argv = [MAIN, *arguments]
         sys.path.insert(0, folder)  # here, not in the server: it must never import what a program wrote
         for name, content in contents.items():
             _write_file(name, content)
@@ -93,7 +112,7 @@ def prepare(layers: Layers, folder: str, parent: int, files: Files) -> bytes:
     if "numpy.random" in sys.modules:  # `random` does it by itself after a fork
         sys.modules["numpy.random"].seed()
     gc.enable()
-    return contents["main.py"]
+    return contents[MAIN]
 
 
 def _read(descriptor: int) -> bytes:
@@ -134,10 +153,10 @@ def execute(source: bytes, state: mmap.mmap) -> None:
 
 def _run(source: bytes, state: mmap.mmap) -> int:
     main = types.ModuleType("__main__")
-    main.__dict__.update(__file__=os.path.join(os.getcwd(), "main.py"), __builtins__=__builtins__)
+    main.__dict__.update(__file__=f"{os.getcwd()}/{MAIN}", __builtins__=__builtins__)
     sys.modules["__main__"] = main
     try:
-        exec(compile(source, "main.py", "exec", dont_inherit=True), main.__dict__)
+        exec(compile(source, MAIN, "exec", dont_inherit=True), main.__dict__)
     except SystemExit as error:
         return _exit_code(error.code)
     except BaseException as error:  # noqa: BLE001 - as the interpreter does at the top

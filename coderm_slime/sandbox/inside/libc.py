@@ -29,6 +29,12 @@ def syscall(number: int, first: int = 0, second: int = 0, third: int = 0, fourth
     return _checked(_libc.syscall(number, first, second, third, fourth), "system call", number)
 
 
+def trim() -> None:
+    """Give free memory back to the system, where the C library can."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
+
+
 def _checked(result: int, kind: str, number: int) -> int:
     if result < 0:
         code = ctypes.get_errno()

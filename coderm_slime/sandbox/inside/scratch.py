@@ -3,6 +3,7 @@
 import os
 import stat
 
+MAIN = "main.py"  # the one file that every run has
 _BLOCK_BYTES = 512  # the unit of st_blocks, whatever the file system's own
 
 
@@ -38,6 +39,14 @@ def used(path: str, max_files: int) -> tuple[int, int]:
 
 def remove(path: str) -> None:
     """Remove a folder with all in it: no link is followed, no depth or mode stops it. None of its users may live."""
+    try:
+        os.unlink(f"{path}/{MAIN}")
+        os.rmdir(path)
+    except OSError:  # the program made more, or made it hard to remove
+        _remove_all(path)
+
+
+def _remove_all(path: str) -> None:
     os.chmod(path, 0o700)  # the program cannot have put another in its place: the folder above is not its own
     top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:

@@ -12,13 +12,12 @@ import socket
 import sys
 from typing import Any
 
-from . import child
+from . import child, libc
 from .layers import Layers
 from .supervise import Gone, Run
-from .wire import MAX_MESSAGE_BYTES, Options, Request
+from .wire import CANCEL, HEAD_BYTES, Options, Request
 
 _STAGING_BYTES = 64 << 10  # what a pipe holds
-_MAX_DESCRIPTORS = 32
 _ERROR_CHARS = 2000
 # Freed in a child, these would close descriptors that are the program's own by then, and unmap what is not theirs.
 _kept: list[object] = []
@@ -40,7 +39,7 @@ def _serve(options: Options, state: mmap.mmap) -> bytes | None:
     control = socket.socket(fileno=options.control)
     folder = os.path.join(options.scratch, str(os.getpid()))  # of one run after another
     try:
-        _prepare_interpreter(options, folder)
+        _prepare_interpreter(options, folder, state)
     except Exception as error:  # noqa: BLE001 - a module's import may raise anything, and the caller is told
         control.send(json.dumps({"error": f"{type(error).__name__}: {error}"[:_ERROR_CHARS]}).encode())
         return None
@@ -59,28 +58,30 @@ def _serve(options: Options, state: mmap.mmap) -> bytes | None:
     staging, view = view[-_STAGING_BYTES:], view[:-_STAGING_BYTES]
     gc.collect()
     gc.freeze()
+    libc.trim()  # pages that hold nothing would be copied with the others at each fork
     hello = {"on": layers.on, "off": layers.off, "uid": layers.uid}
     control.send(json.dumps(hello).encode())
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, _MAX_DESCRIPTORS)
-        if not message:
-            return None
+    while head := control.recv(HEAD_BYTES, socket.MSG_PEEK):
+        if head == CANCEL:  # it crossed the reply of the run that it was for
+            control.recv(len(CANCEL))
+            continue
         state[:] = bytes(len(state))  # State.NONE; and no message from one run to the next
-        run = Run(Request.unpack(message), layers, control, folder)
-        source = run.start(descriptors, options.note)
+        run = Run(Request.unpack(head), layers, control, folder)
+        source = run.start(options.note)
         if source is not None:
             return source
         try:
             control.send(run.finish(view, staging, state))
         except (Gone, BrokenPipeError):
-            return None
+            break
+    return None
 
 
-def _prepare_interpreter(options: Options, folder: str) -> None:
+def _prepare_interpreter(options: Options, folder: str, state: mmap.mmap) -> None:
     """What programs find: the builtins that `site` adds, third-party packages on the path, modules imported."""
     gc.disable()
     sys.dont_write_bytecode = True
     sys.path[:] = [path for path in sys.path if path != options.own_path] + options.packages
     for name in options.imports:
         __import__(name)
-    child.prepare_interpreter(folder)
+    child.prepare_interpreter(folder, state)

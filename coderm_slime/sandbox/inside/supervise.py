@@ -35,9 +35,8 @@ class Run:
         self._cpu_s = 0.0
         self._status = 0
 
-    def start(self, descriptors: list[int], note: int) -> bytes | None:
-        """Fork. In the parent None; in the child the program's source, everything in place."""
-        stdin = descriptors.pop(1) if self._request.has_stdin else os.open("/dev/null", os.O_RDONLY)
+    def start(self, note: int) -> bytes | None:
+        """Fork. In the parent None; in the child, which takes the request, the source, everything in place."""
         self._out, out = os.pipe()
         self._err, err = os.pipe()
         self._setup, setup = os.pipe()
@@ -46,19 +45,22 @@ class Run:
         self._began = time.monotonic()
         self.pid = os.fork()
         if self.pid == 0:
-            files = child.Files(descriptors[0], stdin, out, err, setup, descriptors[1:])
-            return child.prepare(self._layers, self._folder, parent, files)
+            return child.prepare(self._layers, self._folder, parent, child.Files(self._control, out, err, setup))
         os.pwrite(note, self.pid.to_bytes(4, "little"), 0)
         self._layers.forget()
-        for descriptor in (stdin, out, err, setup, *descriptors):
+        for descriptor in (out, err, setup):
             os.close(descriptor)
         return None
 
     def finish(self, memory: memoryview, staging: memoryview, state: mmap.mmap) -> bytes:
         """Wait for the end, end what is left, and pack the reply. Raises Gone after the same."""
         self._staging = staging
+        self._said = os.read(self._setup, len(child.TAKEN))
+        if self._said != child.TAKEN:
+            self._control.recv(1)  # the request, else it would be the next run
         caps = [Capped(memory[at : at + size]) for at, size in regions(self._request.output_bytes)]
         self._sinks = {self._out: caps[0], self._err: caps[1]}
+        self._at_end: list[int] = []
         self._log = caps[2]
         try:
             self._watch()
@@ -67,9 +69,7 @@ class Run:
             self._end_all()
             error = self._setup_error()
             for descriptor in (self._out, self._err):
-                os.set_blocking(descriptor, False)
-                while descriptor in self._sinks and self._read(descriptor):
-                    pass
+                self._drain(descriptor)
                 os.close(descriptor)
             scratch.remove(self._folder)
         totals = (caps[0].total, caps[1].total, self._log.total)
@@ -87,6 +87,7 @@ class Run:
                 for descriptor in ready:
                     if descriptor in self._sinks and not self._read(descriptor):
                         poll.unregister(descriptor)
+                        self._at_end.append(descriptor)
                 if self._control.fileno() in ready:
                     self._heed_caller()
                 if ended in ready:
@@ -128,9 +129,16 @@ class Run:
         self._log.add(data)
         return size
 
+    def _drain(self, descriptor: int) -> None:
+        """Take what the dead have left in a pipe."""
+        if descriptor not in self._at_end:
+            os.set_blocking(descriptor, False)
+            while self._read(descriptor):
+                pass
+
     def _setup_error(self) -> str:
         """Empty, or why the program never began. What it did itself cannot show here: it has no such descriptor."""
-        said = os.read(self._setup, 4096)
+        said = (self._said + os.read(self._setup, 4096)).removeprefix(child.TAKEN)
         os.close(self._setup)
         if said == child.SETUP_DONE:
             return ""

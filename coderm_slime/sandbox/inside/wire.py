@@ -1,17 +1,20 @@
 """What the caller and a fork server say to each other. Both sides import this; neither trusts a program with it.
 
 Over a SEQPACKET socket pair: once HELLO (JSON), then for each run a REQUEST with its file descriptors and a REPLY.
-Source and files are in a memory file that the server hands on unread; output comes back in shared memory, so that
-neither is ever in memory that later runs inherit.
+Source and files follow the request's head or, where they are large, are in a memory file. The server peeks at the head
+alone, the run's own process takes the message; output comes back in shared memory. So neither is ever in memory that
+later runs inherit.
 """
 
 import struct
 from typing import NamedTuple
 
 MAX_MESSAGE_BYTES = 64 << 10
+INLINE_BYTES = 32 << 10  # of source and files in the message itself
 CANCEL = b"cancel"  # caller to server, during a run: end it
 
 _REQUEST = struct.Struct("<dd10Q")
+HEAD_BYTES = _REQUEST.size
 _REPLY = struct.Struct("<BiddBQQQ")
 _LENGTHS = struct.Struct("<IQ")
 
@@ -37,7 +40,10 @@ class Options(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One run. Its descriptors are: payload, stdin if `has_stdin`, then the channels. Units as in `Limits`."""
+    """The head of one run's request. Units as in `Limits`.
+
+    The payload follows, or is the first descriptor; then come stdin if `has_stdin` and the channels.
+    """
 
     wall_s: float
     cpu_s: float

@@ -408,3 +408,17 @@ def test_the_settings_choose_the_service_and_need_its_address() -> None:
     assert isinstance(open_sandbox(SandboxSettings(backend="http", url="http://a:1")), RemoteSandbox)
     with pytest.raises(SettingsError, match="backend='http' needs url"):
         load_settings(environ={"CODERM_SANDBOX__BACKEND": "http"})
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://user:password@a:1", "must not hold credentials"),
+        ("a:1", "must start with http"),
+        ("http://a:0", "a port from 1 to 65535"),
+    ],
+)
+def test_an_address_that_is_none_or_holds_a_secret_is_refused_without_being_shown(url: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as refused:
+        load_settings(environ={"CODERM_SANDBOX__BACKEND": "http", "CODERM_SANDBOX__URL": url})
+    assert "password" not in str(refused.value)

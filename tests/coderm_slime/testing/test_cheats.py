@@ -61,7 +61,7 @@ def passes_naive_check(program: str, suite: Suite, folder: Path) -> bool:
         (folder / "test_it.py").write_text(suite.tests[0])
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
     try:
-        return subprocess.run(command, cwd=folder, capture_output=True, timeout=10, check=False).returncode == 0
+        return subprocess.run(command, cwd=folder, capture_output=True, timeout=60, check=False).returncode == 0
     except subprocess.TimeoutExpired:
         return False
 
