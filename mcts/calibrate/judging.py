@@ -82,7 +82,10 @@ class Calibrator:
         most = self._config.max_calls
         if self._calls == "model":
             return await sample_calls(self._asking(problem), self._config.steps.calls, target, most)
-        found = calls_in(problem.problem, target.entry_point, target.names, most)
+        lines = "\n".join(
+            line.strip() for line in problem.problem.splitlines()
+        )  # examples in a docstring are indented
+        found = calls_in(lines, target.entry_point, target.names, most)
         if not found:
             raise StepFailed(FailureReason.NO_CALLS, "the statement has no example call")
         return "\n".join(found)

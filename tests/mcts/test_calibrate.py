@@ -91,7 +91,7 @@ def test_right_programs_and_verified_mutants_are_run_on_the_models_calls_and_jud
 
 def test_calls_can_be_the_examples_in_the_statement_and_then_no_model_is_asked_for_any() -> None:
     first = PROBLEMS[0]
-    shown = first.model_copy(update={"problem": f"{first.problem}\n>>> {first.entry_point}(1)\n1\n"})
+    shown = first.model_copy(update={"problem": f"{first.problem}\n    >>> {first.entry_point}(1)\n    1\n"})
     assert rows_of(FakeModel(), [shown], "statement")[0].calls == f"{first.entry_point}(1)"
     model = FakeModel()
     bare = first.model_copy(update={"problem": "Write the function."})
