@@ -15,7 +15,7 @@ from helpers.processes import coderm, coderm_serve, free_port
 from helpers.ranks import ROOT, environment
 
 _PATIENCE_S = 900  # of one launch: it takes a quarter of a minute where nobody else works
-pytestmark = [pytest.mark.torch, pytest.mark.timeout(3 * _PATIENCE_S)]
+pytestmark = [pytest.mark.torch, pytest.mark.slow, pytest.mark.timeout(3 * _PATIENCE_S)]
 
 SAME_LAYOUT, OTHER_LAYOUT = 1e-6, 5e-5  # how far a loss may be off
 
@@ -83,8 +83,8 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Trainings on one, two and four ranks; two of them are killed on the way and go on."""
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """A training of one rank."""
     folder = tmp_path_factory.mktemp("training")
     tiny.language_model(folder / "lm", "qwen3")
     write_rows(folder / "scalar.jsonl", [scalar(number) for number in range(50)])
@@ -94,6 +94,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     runs = Runs(folder)
     done = train(1, runs.config("tp1-dp1", 1))
     assert done.returncode == 0, done.stderr[-3000:]
+    return runs
+
+
+@pytest.fixture(scope="module")
+def runs(alone: Runs) -> Runs:
+    """The same on two ranks, too; two of these trainings are killed on the way and go on."""
+    runs, folder = alone, alone.folder
     step_dies = f"{runs.config('killed-in-step', 1)}:die-in-step:11"
     done = train(2, runs.config("tp2", 2), runs.config("dp2", 1), step_dies)
     assert done.returncode != 0  # the dead rank ends the job, or this would not have come back
@@ -120,7 +127,6 @@ def test_every_layout_has_the_loss_curve_of_one_rank(runs: Runs, layout: str, st
     assert runs.losses(layout, stage) == pytest.approx(alone, abs=OTHER_LAYOUT)
 
 
-@pytest.mark.slow
 @STAGES
 def test_two_by_two_ranks_have_the_loss_curve_of_one_rank(runs: Runs, stage: str) -> None:
     if not (runs.folder / "tp2-dp2").exists():
@@ -140,22 +146,22 @@ def test_a_killed_run_goes_on_with_other_tensor_parallelism(runs: Runs, stage: s
     assert runs.losses("killed-in-step-tp2", stage) == pytest.approx(runs.losses("dp2", stage), abs=OTHER_LAYOUT)
 
 
-def test_the_exported_model_scores_as_the_trainer_did_in_hugging_face_and_served(runs: Runs) -> None:
+def test_the_exported_model_scores_as_the_trainer_did_in_hugging_face_and_served(alone: Runs) -> None:
     from coderm_slime.chat import Renderer, as_response
     from coderm_slime.records import PairExample
     from coderm_slime.scoring.server.reward_engine import RewardEngine
 
-    model = runs.folder / "tp2" / "ranking"
-    lines = (runs.folder / "tp2" / "ranking.scores.jsonl").read_text().splitlines()
+    model = alone.folder / "tp1-dp1" / "ranking"
+    lines = (alone.folder / "tp1-dp1" / "ranking.scores.jsonl").read_text().splitlines()
     trained = [score for line in lines for score in json.loads(line)["scores"]]
-    rows = [PairExample(**json.loads(line)) for line in (runs.folder / "pairs_held_out.jsonl").open()]
+    rows = [PairExample(**json.loads(line)) for line in (alone.folder / "pairs_held_out.jsonl").open()]
     texts = [(row.problem, as_response(side)) for row in rows for side in (row.chosen, row.rejected)]
     renderer = Renderer.load(str(model))
     hugging_face = RewardEngine(model).score([renderer.render(*text) for text in texts])
     assert max(trained) > min(trained) + 1e-2
     assert hugging_face == pytest.approx(trained, abs=1e-4)
     answers = [{"id": str(n), "problem": problem, "response": text} for n, (problem, text) in enumerate(texts)]
-    file, out = write_rows(runs.folder / "answers.jsonl", answers), runs.folder / "verdicts.jsonl"
+    file, out = write_rows(alone.folder / "answers.jsonl", answers), alone.folder / "verdicts.jsonl"
     with coderm_serve(model) as url:
         done = coderm("score", file, "--out", out, "--url", url, "--model-path", model)
     assert done.returncode == 0, done.stderr
@@ -163,18 +169,18 @@ def test_the_exported_model_scores_as_the_trainer_did_in_hugging_face_and_served
     assert [served[str(n)] for n in range(len(texts))] == pytest.approx(trained, abs=1e-4)
 
 
-def test_a_run_with_other_settings_is_not_mixed_into_one_that_is_there(runs: Runs) -> None:
-    config = runs.config("other", 1, output="tp1-dp1")
+def test_a_run_with_other_settings_is_not_mixed_into_one_that_is_there(alone: Runs) -> None:
+    config = alone.config("other", 1, output="tp1-dp1")
     config.write_text(config.read_text().replace("batch: 5", "batch: 6"))
     done = train(1, config)
     assert done.returncode == 1
     assert "batch=5, now it is 6" in done.stderr
 
 
-def test_the_command_trains_both_stages_and_writes_what_it_says(runs: Runs) -> None:
-    config, output = runs.config("command", 1), runs.folder / "by-command"
-    options = ["--nproc", "1", "--output", output, "--train", runs.folder / "pairs.jsonl"]
-    more = ["--validation", f"own={runs.folder / 'pairs_held_out.jsonl'}"]
+def test_the_command_trains_both_stages_and_writes_what_it_says(alone: Runs) -> None:
+    config, output = alone.config("command", 1), alone.folder / "by-command"
+    options = ["--nproc", "1", "--output", output, "--train", alone.folder / "pairs.jsonl"]
+    more = ["--validation", f"own={alone.folder / 'pairs_held_out.jsonl'}"]
     dry = coderm("train-rm", "--config", config, *options, *more, "--dry-run")
     assert dry.returncode == 0, dry.stderr
     assert "memory of a rank" in dry.stderr
@@ -189,11 +195,11 @@ def test_the_command_trains_both_stages_and_writes_what_it_says(runs: Runs) -> N
         assert (output / stage / "coderm_rm.json").is_file()
 
 
-def test_a_rank_that_cannot_go_on_ends_the_job(runs: Runs) -> None:
+def test_a_rank_that_cannot_go_on_ends_the_job(alone: Runs) -> None:
     """Nine heads cannot be shared by two ranks; each of them says so and none waits."""
-    tiny.language_model(runs.folder / "odd", "llama", num_attention_heads=3, num_key_value_heads=3, hidden_size=48)
-    config = runs.config("odd-heads", 2)
-    config.write_text(config.read_text().replace(str(runs.folder / "lm"), str(runs.folder / "odd")))
+    tiny.language_model(alone.folder / "odd", "llama", num_attention_heads=3, num_key_value_heads=3, hidden_size=48)
+    config = alone.config("odd-heads", 2)
+    config.write_text(config.read_text().replace(str(alone.folder / "lm"), str(alone.folder / "odd")))
     done = coderm("train-rm", "--config", config, "--nproc", 2)
     assert done.returncode == 1
     assert "3" in done.stderr and "2" in done.stderr

@@ -1,7 +1,7 @@
 """What the ranks of the training tests do, run by torchrun: one training after the other, and, where told, die.
 
-python train_ranks.py PORT,... JOB...: each JOB is CONFIG or CONFIG:die-in-step:N or CONFIG:die-in-save:N, by which the first
-rank kills itself with SIGKILL before it applies the gradients of its N-th step, or while its N-th checkpoint is
+python train_ranks.py PORT,... JOB...: each JOB is CONFIG or CONFIG:die-in-step:N or CONFIG:die-in-save:N, by which the
+first rank kills itself with SIGKILL before it applies the gradients of its N-th step, or while its N-th checkpoint is
 written but not yet named. Each job meets at a port of its own: torchrun's own meeting place remembers the job before.
 """
 
