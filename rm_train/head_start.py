@@ -20,7 +20,7 @@ from rm_train.model import RewardModel
 
 logger = logging.getLogger(__name__)
 
-# Of standardised features, per sequence. A wide range: the fit on problems left out chooses.
+# Of standardised features, per label. A wide range: the fit on problems left out chooses.
 _RIDGES = tuple(10.0**power for power in range(-3, 4))
 
 
@@ -46,9 +46,9 @@ def fit_head(model: RewardModel, store: Store, loss: Loss, *, rows: int, seed: i
 
 
 def ridge_on_features(
-    features: torch.Tensor, labels: torch.Tensor, groups: Sequence[str]
+    features: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, groups: Sequence[str]
 ) -> tuple[torch.Tensor, float, float]:
-    """A head w so that w x is near each label: (weight, the ridge chosen, squared error on problems left out).
+    """A head w so that w x is near each label: (w, the ridge chosen, mean squared error on problems left out).
 
     The head has no bias. So it is the mean label along the features' mean, plus a ridge regression at right angles to
     it of what differs from both means; the ridge is the one that does best on problems that the fit has not seen.
@@ -56,39 +56,44 @@ def ridge_on_features(
     Args:
         features: (sequences, hidden).
         labels: (sequences,).
+        weights: how often each label counts, (sequences,).
         groups: each sequence's problem.
 
     Raises:
         CodermError: fewer than two problems.
     """
-    x, y = features.double(), labels.double()
-    mean, middle = x.mean(dim=0), y.mean()
+    x, y, share = features.double(), labels.double(), weights.double() / weights.double().sum()
+    mean, middle = share @ x, share @ y
     along = mean / mean.norm().clamp(min=1e-6)
     centred = without(x - mean, along)
-    scale = centred.std(dim=0).clamp(min=1e-6)
-    scaled, folds = centred / scale, folds_of(groups)
+    scale = (share @ centred.square()).sqrt().clamp(min=1e-6)
+    scaled, rest, folds = centred / scale, y - middle, folds_of(groups)
     errors = dict.fromkeys(_RIDGES, 0.0)
     for fold in folds.unique():
         inside, outside = folds != fold, folds == fold
-        for ridge, weight in _solutions(scaled[inside], (y - middle)[inside]).items():
-            errors[ridge] += float(((y - middle)[outside] - scaled[outside] @ weight).square().sum())
+        for ridge, weight in _solutions(scaled[inside], rest[inside], share[inside]).items():
+            errors[ridge] += float(share[outside] @ (rest[outside] - scaled[outside] @ weight).square())
     ridge = min(_RIDGES, key=lambda ridge: errors[ridge])
-    fitted = _solutions(scaled, y - middle)[ridge] / scale
+    fitted = _solutions(scaled, rest, share)[ridge] / scale
     weight = without(fitted, along) + along * middle / mean.norm().clamp(min=1e-6)
-    return weight.float(), ridge, errors[ridge] / len(y)
+    return weight.float(), ridge, errors[ridge]
 
 
-def _solutions(x: torch.Tensor, y: torch.Tensor) -> dict[float, torch.Tensor]:
-    """The ridge regressions of `y` on `x`, one a strength, from one decomposition."""
-    values, vectors = torch.linalg.eigh(x.T @ x)
-    right = vectors.T @ (x.T @ y)
-    return {ridge: vectors @ (right / (values.clamp(min=0) + ridge * len(y))) for ridge in _RIDGES}
+def _solutions(x: torch.Tensor, y: torch.Tensor, share: torch.Tensor) -> dict[float, torch.Tensor]:
+    """The ridge regressions of `y` on `x`, one a strength, from one decomposition; `share` weighs the rows."""
+    weighted = x * (share / share.sum())[:, None]
+    values, vectors = torch.linalg.eigh(x.T @ weighted)
+    right = vectors.T @ (weighted.T @ y)
+    return {ridge: vectors @ (right / (values.clamp(min=0) + ridge)) for ridge in _RIDGES}
 
 
 def _to_labels(units: Sequence[Unit], features: torch.Tensor) -> tuple[torch.Tensor, str]:
     labels = torch.tensor([target for unit in units for target in unit.targets])
-    weight, ridge, error = ridge_on_features(features, labels, [unit.key for unit in units for _ in unit.targets])
-    spread = float(labels.var(unbiased=False))
+    weights = torch.tensor([weight for unit in units for weight in unit.target_weights])
+    groups = [unit.key for unit in units for _ in unit.targets]
+    weight, ridge, error = ridge_on_features(features, labels, weights, groups)
+    share = weights / weights.sum()
+    spread = float(share @ (labels - share @ labels).square())
     return weight, (
         f"head fitted on {len(labels)} sequences, ridge {ridge:g}: mean squared error {error:.4f} on problems left "
         f"out, {spread:.4f} by the mean label alone"

@@ -68,10 +68,12 @@ def labelled(noise: float) -> tuple[object, object, list[str]]:
 
 
 def test_the_ridge_head_finds_labels_without_a_bias() -> None:
+    import torch
+
     from rm_train.head_start import ridge_on_features
 
     features, labels, groups = labelled(0.01)
-    weight, _, error = ridge_on_features(features, labels, groups)
+    weight, _, error = ridge_on_features(features, labels, torch.ones(300), groups)
     assert float((features @ weight - labels).square().mean()) < 0.05 * float(labels.var())
     assert error < 0.1 * float(labels.var())  # on problems that the fit had not seen
 
@@ -83,14 +85,32 @@ def test_labels_that_nothing_tells_get_their_mean() -> None:
 
     features, _, groups = labelled(0.0)
     labels = torch.rand(300)
-    weight, _, error = ridge_on_features(features, labels, groups)
+    weight, _, error = ridge_on_features(features, labels, torch.ones(300), groups)
     assert float((features @ weight).mean()) == pytest.approx(float(labels.mean()), abs=1e-3)
     assert error < 1.15 * float(labels.var())
 
 
+def test_a_label_that_counts_twice_is_as_two_of_it() -> None:
+    import torch
+
+    from rm_train.head_start import ridge_on_features
+
+    features, labels, groups = labelled(0.05)
+    weights = torch.tensor([1.0, 2.0, 3.0]).repeat(100)
+    twice = weights.long()
+    repeated = [tensor.repeat_interleave(twice, dim=0) for tensor in (features, labels)]
+    names = [group for group, count in zip(groups, twice.tolist(), strict=True) for _ in range(count)]
+    weight, ridge, _ = ridge_on_features(features, labels, weights, groups)
+    again, same, _ = ridge_on_features(*repeated, torch.ones(int(twice.sum())), names)
+    assert ridge == same
+    assert weight.tolist() == pytest.approx(again.tolist(), abs=1e-5)
+
+
 def test_one_problem_is_too_few_for_a_ridge_head() -> None:
+    import torch
+
     from rm_train.head_start import ridge_on_features
 
     features, labels, _ = labelled(0.1)
     with pytest.raises(CodermError, match="at least two"):
-        ridge_on_features(features, labels, ["same"] * 300)
+        ridge_on_features(features, labels, torch.ones(300), ["same"] * 300)
