@@ -112,12 +112,20 @@ class Watch:
             with contextlib.suppress(OSError):
                 self._look_at(pid, processes[pid])
 
+    def _descriptors_of_others(self) -> set[str]:
+        """What the fork servers hold: a run's process has it, too, from the fork until just before the program."""
+        links = set()
+        for pid in self._others:
+            with contextlib.suppress(OSError):
+                links |= {_link(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+        return links
+
     def _look_at(self, pid: int, process: Process) -> None:
         usage = self.usage
         descriptors = os.listdir(f"/proc/{pid}/fd")
         usage.descriptors = max(usage.descriptors, len(descriptors))
         if self._attack.sign is Sign.HELD:
-            usage.held |= {_link(f"/proc/{pid}/fd/{name}") for name in descriptors}
+            usage.held |= {_link(f"/proc/{pid}/fd/{name}") for name in descriptors} - self._descriptors_of_others()
             usage.held |= {f"nice {process.nice}", f"policy {process.policy}"}
             for space, usual in self._usual.items():
                 if _link(f"/proc/{pid}/ns/{space}") not in (usual, ""):
