@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from coderm_slime.chat import DEFAULT_MAX_TOKENS
 from coderm_slime.errors import CodermError
+from coderm_slime.files import replaced
 
 StageName = Literal["regression", "ranking"]
 STAGES: tuple[StageName, ...] = ("regression", "ranking")
@@ -312,9 +313,8 @@ def with_sets(config: TrainConfig, train: Sequence[Path], validation: Mapping[st
 def save_config(config: TrainConfig, path: Path) -> None:
     """Write `config` so that `load_config` reads the same again."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False), encoding="utf-8")
-    draft.replace(path)
+    with replaced(path) as file:
+        file.write(yaml.safe_dump(json.loads(config.model_dump_json()), sort_keys=False).encode())
 
 
 def _set(tree: dict[str, Any], keys: list[str], value: Any) -> None:

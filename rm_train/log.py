@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from coderm_slime.errors import CodermError
+from coderm_slime.files import replaced
 from coderm_slime.records import RecordError, read_objects
 from rm_train.config import TrainConfig
 
@@ -67,9 +68,8 @@ def read_metrics(output: Path) -> list[dict[str, Any]]:
 class _JsonLines:
     def __init__(self, path: Path, step: int) -> None:
         kept = [row for row in read_metrics(path.parent) if row["global_step"] <= step]
-        draft = path.with_name(f".{path.name}.part")
-        draft.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        draft.replace(path)
+        with replaced(path) as file:
+            file.write("".join(json.dumps(row) + "\n" for row in kept).encode())
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, row: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from coderm_slime.records.jsonl import (
     held_for_writing,
     read_jsonl,
     read_objects,
+    record_of,
     written_rows,
 )
 from coderm_slime.records.rollouts import Action, Choice, Evaluation, Rule, Selection
@@ -45,5 +46,6 @@ __all__ = [
     "problem_key",
     "read_jsonl",
     "read_objects",
+    "record_of",
     "written_rows",
 ]

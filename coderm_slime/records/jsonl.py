@@ -1,6 +1,5 @@
 """Records to and from JSONL files, one UTF-8 JSON object a line."""
 
-import fcntl
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any, BinaryIO, TypeVar
 from pydantic import ValidationError
 
 from coderm_slime.errors import CodermError
+from coderm_slime.files import held
 from coderm_slime.records.base import Record
 
 R = TypeVar("R", bound=Record)
@@ -42,7 +42,7 @@ def read_jsonl(path: Path, kind: type[R]) -> Iterator[R | RecordError]:
         FileNotFoundError: there is no such file.
     """
     for number, row in read_objects(path):
-        yield row if isinstance(row, RecordError) else _record(path, number, row, kind)
+        yield row if isinstance(row, RecordError) else record_of(path, number, row, kind)
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | RecordError]]:
@@ -55,6 +55,16 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | RecordError
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield number, _object(path, number, line)
+
+
+def record_of(path: Path, number: int, row: dict[str, Any], kind: type[R]) -> R | RecordError:
+    """The object in line `number` of `path` as a record, or as the error that names what is wrong with it."""
+    try:
+        return kind.model_validate(row)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return RecordError(path, number, f"{kind.__name__}{'.' + where if where else ''}: {first['msg']}")
 
 
 def written_rows(path: Path, kind: type[R]) -> list[R]:
@@ -79,12 +89,7 @@ def held_for_writing(path: Path) -> Iterator[None]:
     Raises:
         CodermError: another run holds it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CodermError(f"another run is writing {path}; wait for it or name another") from None
+    with held(path, CodermError(f"another run is writing {path}; wait for it or name another")):
         yield
 
 
@@ -96,15 +101,6 @@ def append_jsonl(path: Path, records: Iterable[Record]) -> None:
         _end_last_line(file)
         for record in records:
             file.write(record.model_dump_json().encode() + b"\n")
-
-
-def _record(path: Path, number: int, row: dict[str, Any], kind: type[R]) -> R | RecordError:
-    try:
-        return kind.model_validate(row)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return RecordError(path, number, f"{kind.__name__}{'.' + where if where else ''}: {first['msg']}")
 
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any] | RecordError:

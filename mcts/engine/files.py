@@ -1,31 +1,15 @@
 """What a run folder shows of its journal, as JSON lines. A file is whole, or still the one before."""
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
+from coderm_slime.files import replaced
 from coderm_slime.problems import Dropped, LeftOut
 from coderm_slime.records import Problem
 from mcts.engine.journal import Journal
+from mcts.export.trees import TREES
 
-TREES, FAILED, LEFT_OUT, CONTAMINATED = "trees.jsonl", "failed.jsonl", "left_out.jsonl", "contaminated.jsonl"
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` when all is written and on disk, and else never."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+FAILED, LEFT_OUT, CONTAMINATED = "failed.jsonl", "left_out.jsonl", "contaminated.jsonl"
 
 
 def write_results(journal: Journal, folder: Path) -> int:

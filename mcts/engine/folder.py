@@ -1,19 +1,17 @@
 """The run folder: held by one process at a time, and by one configuration from its first run to its last."""
 
-import fcntl
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from coderm_slime import __version__
+from coderm_slime import __version__, files
 from coderm_slime.errors import CodermError
 from mcts.config import CurateConfig, CurateConfigError, checked_config, read_config
-from mcts.engine.files import replaced
 from mcts.engine.journal import FILE, Journal
 
 CONFIG_FILE, LOCK_FILE = "curate.yaml", "lock"
@@ -26,20 +24,13 @@ class RunFolderError(CodermError):
     """The run folder is in use, belongs to another configuration, or is none."""
 
 
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> AbstractContextManager[None]:
     """Hold `folder`, made if absent, so that no other process works on it. The kernel lets go of it when we end.
 
     Raises:
         RunFolderError: another process holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_FILE).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunFolderError(f"another process works on {folder}; wait for it or stop it") from error
-        yield
+    return files.held(folder / LOCK_FILE, RunFolderError(f"another process works on {folder}; wait for it or stop it"))
 
 
 def config_for(folder: Path, file: Path | None, changes: Mapping[str, Any]) -> CurateConfig:
@@ -73,7 +64,7 @@ def begin_or_go_on(
         _check_same(before, now, accept_changes)
     if before != now:
         text = yaml.safe_dump({"curate": config.model_dump(mode="json")}, sort_keys=False)
-        with replaced(folder / CONFIG_FILE) as file:
+        with files.replaced(folder / CONFIG_FILE) as file:
             file.write(text.encode())
         journal.begin(now)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coderm_slime.chat import Renderer
+from coderm_slime.files import held
 from coderm_slime.scoring.probe import card_fits
 from rm_train.config import Source, StageName, StagePart, TrainConfig
 from rm_train.data.rows import DataError, Skipped, read_rows
@@ -57,11 +58,8 @@ def prepare(config: TrainConfig) -> dict[StageName, StageSets]:
             that the configuration names.
         RenderError, ProbeError: the model's tokenizer, or its card, cannot be used.
     """
-    from filelock import FileLock
-
     folder = config.output / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    with held(folder / ".lock", busy=None):
         card_fits(str(config.model))
         renderer = Renderer.load(str(config.model), config.max_tokens)
         sets = {part.name: _stage(config, part, renderer, folder) for part in config.parts}

@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from coderm_slime.errors import CodermError
-from coderm_slime.records import PairExample, RecordError, ScalarExample, read_objects
+from coderm_slime.records import PairExample, RecordError, ScalarExample, read_objects, record_of
 from rm_train.config import Source
 
 Row = ScalarExample | PairExample
@@ -87,13 +85,9 @@ def _wanted(row: dict[str, Any], where: dict[str, tuple[str | int | bool, ...]])
 
 
 def _row(path: Path, number: int, row: dict[str, Any]) -> Row | RecordError:
-    kind = PairExample if "chosen" in row or "rejected" in row else ScalarExample
-    try:
-        return kind.model_validate(row)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return RecordError(path, number, f"{kind.__name__}{'.' + where if where else ''}: {first['msg']}")
+    if "chosen" in row or "rejected" in row:
+        return record_of(path, number, row, PairExample)
+    return record_of(path, number, row, ScalarExample)
 
 
 def _reason(error: RecordError) -> str:

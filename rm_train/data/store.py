@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from coderm_slime.files import replaced
 from rm_train.data.units import Unit
 
 
@@ -95,6 +96,5 @@ def _row(unit: Unit) -> dict[str, Any]:
 
 def write_facts(facts: dict[str, Any], file: Path) -> None:
     """Facts beside a store, whole or not at all."""
-    draft = file.with_name(f".{file.name}.part")
-    draft.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    draft.replace(file)
+    with replaced(file) as draft:
+        draft.write(json.dumps(facts, indent=1).encode() + b"\n")
