@@ -7,6 +7,7 @@ clipping gradients comes before and is done in `parallel`; the learning rate's s
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -43,9 +44,7 @@ class Optimizer:
         self._parameters = dict(model.named_parameters())
         self._owners = _owners(self._parameters, model.layout.dp)
         self._mixed = model.score.weight.dtype != torch.float32
-        if self._mixed:
-            for parameter in self._parameters.values():
-                _sum_gradients_in_float32(parameter)
+        self._hooks = [_sum_gradients_in_float32(one) for one in self._parameters.values() if self._mixed]
         # What AdamW steps: the parameter itself, or its float32 master.
         self._owned = {
             name: torch.nn.Parameter(parameter.detach().float()) if self._mixed else parameter
@@ -81,6 +80,13 @@ class Optimizer:
         self.steps += 1
         self._publish()
         self.zero_gradients()
+
+    def close(self) -> None:
+        """Take off the parameters what this optimizer put there: a model has one at a time."""
+        for hook in self._hooks:
+            hook.remove()
+        for parameter in self._parameters.values() if self._mixed else ():
+            del parameter.main_grad
 
     def state(self) -> dict[str, dict[str, torch.Tensor]]:
         """Of every parameter that this rank owns: the moments and, of a bfloat16 model, `master`. Not copies.
@@ -137,11 +143,12 @@ def _owners(parameters: Mapping[str, torch.nn.Parameter], ranks: int) -> dict[st
     return owners
 
 
-def _sum_gradients_in_float32(parameter: torch.nn.Parameter) -> None:
+def _sum_gradients_in_float32(parameter: torch.nn.Parameter) -> Any:
+    """Sum this parameter's gradients in `main_grad` from now on, until the handle that is returned is removed."""
     parameter.main_grad = torch.zeros_like(parameter, dtype=torch.float32)
 
     def add(parameter: torch.nn.Parameter) -> None:
         parameter.main_grad.add_(parameter.grad)
         parameter.grad = None
 
-    parameter.register_post_accumulate_grad_hook(add)
+    return parameter.register_post_accumulate_grad_hook(add)

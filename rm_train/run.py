@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 from coderm_slime.errors import CodermError
+from coderm_slime.files import held
 from rm_train import checkpoint, convert, parallel
 from rm_train.config import STAGES, StageName, StagePart, TrainConfig
 from rm_train.data.prepare import StageSets, prepare
@@ -51,16 +52,12 @@ def train(config: TrainConfig, progress: Progress) -> None:
 @contextmanager
 def _held(output: Path) -> Iterator[None]:
     """Keep other runs off the output folder; a killed one holds it no longer."""
-    from filelock import FileLock, Timeout
-
     if dist.get_rank() != 0:
         yield
         return
-    try:
-        with FileLock(output / ".lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise CodermError(f"another run is at work in {output}; end it, or name another output folder") from error
+    busy = CodermError(f"another run is at work in {output}; end it, or name another output folder")
+    with held(output / ".lock", busy):
+        yield
 
 
 @dataclass
@@ -78,7 +75,6 @@ class _Run:
         names: list[str] = [part.name for part in self.config.parts]
         for part in self.config.parts[names.index(place.stage) :]:
             if part.name != place.stage:  # the stage before has just ended
-                self.model = _fresh(self.model, self.config.recompute)
                 place, folder = Place(part.name, before=place.global_step), None
             optimizer = Optimizer(self.model, lr=part.stage.lr, weight_decay=part.stage.weight_decay)
             if folder is not None:
@@ -96,6 +92,7 @@ class _Run:
                 meta=self._meta(),
             )
             found = stage.go(place)
+            optimizer.close()
             self._export(part)
             if dist.get_rank() == 0:
                 write_report(self.config.output, part.name, place, found)
@@ -147,15 +144,6 @@ class _Run:
             convert.export(self.model, self.config.model, folder, max_tokens=self.config.max_tokens)
         dist.barrier()
         self.progress.say(f"ready to be served: {folder}")
-
-
-def _fresh(model: RewardModel, recompute: bool) -> RewardModel:
-    """A copy of the model: an optimizer leaves its marks on the parameters, and each stage has an optimizer anew."""
-    copy = build(model.shape, model.layout, model.score.weight.dtype, recompute=recompute)
-    with torch.no_grad():
-        for new, old in zip(copy.parameters(), model.parameters(), strict=True):
-            new.copy_(old)
-    return copy
 
 
 def _difference(theirs: Any, ours: Any, key: str) -> str:

@@ -54,13 +54,14 @@ def exports(tp: int, folder: Path, out: Path) -> None:
     reward_model = model.build(BackboneShape.of(folder), layout, torch.bfloat16)
     convert.load(folder, reward_model, convert.Head.KEPT)
     gradients_are_summed_in_float32(reward_model)
+    gradients_are_summed_in_float32(reward_model)  # the optimizer before left nothing behind
     card = convert.export(reward_model, folder, out, max_tokens=256)
     assert (card is None) == (torch.distributed.get_rank() > 0)
 
 
 def gradients_are_summed_in_float32(reward_model: model.RewardModel) -> None:
     """40 equal micro-batches: a sum in bfloat16 would be off by parts in a hundred."""
-    Optimizer(reward_model, lr=1e-3)
+    optimizer = Optimizer(reward_model, lr=1e-3)
     weight = reward_model.score.weight
     reward_model(Packed.of([[1, 2, 3]])).sum().backward()
     once = parallel.gradient_of(weight).clone()
@@ -68,6 +69,8 @@ def gradients_are_summed_in_float32(reward_model: model.RewardModel) -> None:
         reward_model(Packed.of([[1, 2, 3]])).sum().backward()
     assert weight.grad is None
     assert torch.allclose(parallel.gradient_of(weight), 40 * once, rtol=1e-4)
+    optimizer.close()
+    assert parallel.gradient_of(weight) is None
 
 
 if __name__ == "__main__":
