@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from coderm_slime.metrics import pair_accuracy
 from rm_train import parallel
 from rm_train.data.plan import micro_batches
 from rm_train.data.store import Store
@@ -95,12 +96,9 @@ def _swap_test(
 
 
 def _accuracy(units: Sequence[Unit], scores: Sequence[Sequence[float]], *, swapped: bool) -> float:
-    outcomes = []
-    for unit, of in zip(units, scores, strict=True):
-        for better, worse in unit.pairs:
-            first, second = (of[worse], of[better]) if swapped else (of[better], of[worse])
-            outcomes.append((first > second) + 0.5 * (first == second))
-    return sum(outcomes) / len(outcomes)
+    chosen = [of[better] for unit, of in zip(units, scores, strict=True) for better, _ in unit.pairs]
+    rejected = [of[worse] for unit, of in zip(units, scores, strict=True) for _, worse in unit.pairs]
+    return pair_accuracy(rejected, chosen) if swapped else pair_accuracy(chosen, rejected)
 
 
 def _turned(unit: Unit) -> Unit:

@@ -1,6 +1,5 @@
 """`coderm bench reward`."""
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
+from coderm_slime.cli.medians import say_medians
 from coderm_slime.cli.root import GROUPS
 from coderm_slime.errors import CodermError
 
@@ -59,10 +58,4 @@ def bench_reward(
         "served_tokens_per_s": speed.served,
         **{f"inprocess_tokens_per_s_batch_{size}": value for size, value in speed.inprocess.items()},
     }
-    if as_json:
-        typer.echo(json.dumps({name: round(value, 4) for name, value in figures.items()} | {"rounds": rounds}))
-        return
-    table = Table("figure", "median", title=f"{rounds} rounds")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.4g}")
-    Console().print(table)
+    say_medians(figures, rounds, f"{rounds} rounds", as_json=as_json)

@@ -1,14 +1,13 @@
 """`coderm bench train-rm`."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
+from coderm_slime.cli.medians import say_medians
 from coderm_slime.cli.root import GROUPS
 from coderm_slime.errors import CodermError
 
@@ -41,10 +40,4 @@ def bench_train_rm(
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("rounds", total=3 * (rounds + 1))
         figures = bench(model, pairs, workload, dtype, rounds, lambda: bar.advance(task)).figures
-    if as_json:
-        typer.echo(json.dumps({name: round(value, 4) for name, value in figures.items()} | {"rounds": rounds}))
-        return
-    table = Table("figure", "median", title=f"{rounds} rounds of {count} pairs, {dtype}")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.4g}")
-    Console().print(table)
+    say_medians(figures, rounds, f"{rounds} rounds of {count} pairs, {dtype}", as_json=as_json)

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 from rich.console import Console
@@ -51,6 +51,20 @@ _RAY_WORKERS = Annotated[
 ]
 
 
+class _Wishes(NamedTuple):
+    """What every stage's command can be told."""
+
+    folder: Path
+    source: Path | None
+    config: Path | None
+    data_set: DataSet | None
+    limit: int | None
+    against: list[Path] | None
+    decontaminate: bool
+    rewrite: Literal["on", "off"] | None
+    accept_changes: bool
+
+
 @GROUPS["curate"].command("run")
 def run(
     folder: _FOLDER,
@@ -75,15 +89,7 @@ def run(
     """
     report = _advance(
         "SEARCH",
-        folder,
-        source,
-        config,
-        data_set,
-        limit,
-        against,
-        decontaminate,
-        rewrite,
-        accept_changes,
+        _Wishes(folder, source, config, data_set, limit, against, decontaminate, rewrite, accept_changes),
         ray,
         ray_workers,
     )
@@ -91,84 +97,32 @@ def run(
     _end(report)
 
 
-@GROUPS["curate"].command("rewrite")
-def rewrite_stage(
-    folder: _FOLDER,
-    source: _SOURCE = None,
-    config: _CONFIG = None,
-    data_set: _DATA_SET = None,
-    limit: _LIMIT = None,
-    against: _AGAINST = None,
-    decontaminate: _DECONTAMINATE = True,
-    rewrite: _REWRITE = None,
-    accept_changes: _ACCEPT = False,
-) -> None:
-    """Only the first step: each solution rewritten with prints."""
-    _end(_advance("REWRITE", folder, source, config, data_set, limit, against, decontaminate, rewrite, accept_changes))
+def _add_stage(stage: str, what: str) -> None:
+    """A command that goes no further than `stage`."""
+
+    @GROUPS["curate"].command(stage.lower(), help=what)
+    def stop_behind(
+        folder: _FOLDER,
+        source: _SOURCE = None,
+        config: _CONFIG = None,
+        data_set: _DATA_SET = None,
+        limit: _LIMIT = None,
+        against: _AGAINST = None,
+        decontaminate: _DECONTAMINATE = True,
+        rewrite: _REWRITE = None,
+        accept_changes: _ACCEPT = False,
+    ) -> None:
+        wishes = _Wishes(folder, source, config, data_set, limit, against, decontaminate, rewrite, accept_changes)
+        _end(_advance(stage, wishes))
 
 
-@GROUPS["curate"].command("calls")
-def calls_stage(
-    folder: _FOLDER,
-    source: _SOURCE = None,
-    config: _CONFIG = None,
-    data_set: _DATA_SET = None,
-    limit: _LIMIT = None,
-    against: _AGAINST = None,
-    decontaminate: _DECONTAMINATE = True,
-    rewrite: _REWRITE = None,
-    accept_changes: _ACCEPT = False,
-) -> None:
-    """Up to the sample calls of each problem."""
-    _end(_advance("CALLS", folder, source, config, data_set, limit, against, decontaminate, rewrite, accept_changes))
+_add_stage("REWRITE", "Only the first step: each solution rewritten with prints.")
+_add_stage("CALLS", "Up to the sample calls of each problem.")
+_add_stage("EXECUTE", "Up to the run of each first program on its calls.")
+_add_stage("SEARCH", "All steps to finished trees, without the export.")
 
 
-@GROUPS["curate"].command("execute")
-def execute_stage(
-    folder: _FOLDER,
-    source: _SOURCE = None,
-    config: _CONFIG = None,
-    data_set: _DATA_SET = None,
-    limit: _LIMIT = None,
-    against: _AGAINST = None,
-    decontaminate: _DECONTAMINATE = True,
-    rewrite: _REWRITE = None,
-    accept_changes: _ACCEPT = False,
-) -> None:
-    """Up to the run of each first program on its calls."""
-    _end(_advance("EXECUTE", folder, source, config, data_set, limit, against, decontaminate, rewrite, accept_changes))
-
-
-@GROUPS["curate"].command("search")
-def search_stage(
-    folder: _FOLDER,
-    source: _SOURCE = None,
-    config: _CONFIG = None,
-    data_set: _DATA_SET = None,
-    limit: _LIMIT = None,
-    against: _AGAINST = None,
-    decontaminate: _DECONTAMINATE = True,
-    rewrite: _REWRITE = None,
-    accept_changes: _ACCEPT = False,
-) -> None:
-    """All steps to finished trees, without the export."""
-    _end(_advance("SEARCH", folder, source, config, data_set, limit, against, decontaminate, rewrite, accept_changes))
-
-
-def _advance(
-    stage: str,
-    folder: Path,
-    source: Path | None,
-    config: Path | None,
-    data_set: DataSet | None,
-    limit: int | None,
-    against: list[Path] | None,
-    decontaminate: bool,
-    rewrite: Literal["on", "off"] | None,
-    accept_changes: bool,
-    ray: str | None = None,
-    ray_workers: int = 2,
-) -> "Report":
+def _advance(stage: str, wishes: _Wishes, ray: str | None = None, ray_workers: int = 2) -> "Report":
     from coderm_slime.cli.curate_progress import show_report, watched
     from coderm_slime.settings import load_settings
     from mcts.engine.cluster import Cluster
@@ -176,15 +130,17 @@ def _advance(
     from mcts.engine.folder import config_for
     from mcts.engine.run import Run, Source
 
-    cleaned = Decontaminator.of(evaluation_problems(against or [])) if source and decontaminate else None
-    changes: dict[str, Any] = {} if rewrite is None else {"rewrite": rewrite == "on"}
+    cleaned = None
+    if wishes.source and wishes.decontaminate:
+        cleaned = Decontaminator.of(evaluation_problems(wishes.against or []))
+    changes: dict[str, Any] = {} if wishes.rewrite is None else {"rewrite": wishes.rewrite == "on"}
     run = Run(
-        folder=folder,
-        config=config_for(folder, config, changes),
+        folder=wishes.folder,
+        config=config_for(wishes.folder, wishes.config, changes),
         sandbox=load_settings().sandbox,
         until=Stage[stage],
-        source=Source(source, data_set, limit, cleaned) if source else None,
-        accept_changes=accept_changes,
+        source=Source(wishes.source, wishes.data_set, wishes.limit, cleaned) if wishes.source else None,
+        accept_changes=wishes.accept_changes,
         cluster=Cluster(ray, ray_workers) if ray else None,
     )
     console = Console(stderr=True, soft_wrap=True)

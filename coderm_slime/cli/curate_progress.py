@@ -1,7 +1,6 @@
 """What `coderm curate` shows while it works, and at the end. Rich only; counts are made elsewhere."""
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -26,21 +25,16 @@ def watched(tally: "Tally", console: Console, config: "CurateConfig") -> Iterato
     if not console.is_terminal:
         yield
         return
-    done, started = threading.Event(), time.monotonic()
+    from mcts.engine.watching import every
 
+    started = time.monotonic()
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def refresh() -> None:
-            while not done.wait(_REFRESH_S):
-                live.update(_view(tally, time.monotonic() - started, config), refresh=True)
+            live.update(_view(tally, time.monotonic() - started, config), refresh=True)
 
-        thread = threading.Thread(target=refresh, daemon=True)
-        thread.start()
-        try:
+        with every(_REFRESH_S, refresh):
             yield
-        finally:
-            done.set()
-            thread.join()
 
 
 def _view(tally: "Tally", seconds: float, config: "CurateConfig") -> Group:

@@ -1,5 +1,6 @@
 """`coderm data problems`: a public data set as problems with their own tests, less what an evaluation set holds."""
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from coderm_slime.cli.root import GROUPS
 from coderm_slime.errors import CodermError
+from coderm_slime.files import replaced
 from coderm_slime.problems import (
     DataSet,
     Decontaminator,
@@ -20,6 +22,7 @@ from coderm_slime.problems import (
     evaluation_problems,
     human_eval,
     read_problems,
+    uncontaminated,
 )
 from coderm_slime.records import Problem
 
@@ -61,7 +64,7 @@ def problems(
     decontaminator = Decontaminator.of(_evaluation_sets(against or []))
     rows = read_problems(source, dataset, challenge=challenge, split=split, config=config)
     dropped: list[Dropped] = []
-    kept = _write(out, _kept(rows, decontaminator, dropped))
+    kept = _write(out, uncontaminated(_good(rows), decontaminator, dropped))
     if dropped:
         aside.write_text("".join(json.dumps(one.row()) + "\n" for one in dropped), encoding="utf-8")
     _say(rows)
@@ -79,29 +82,23 @@ def _evaluation_sets(names: Sequence[Path]) -> list[Problem]:
     return [*packaged, *(evaluation_problems(files, with_human_eval=False) if files else [])]
 
 
-def _kept(rows: ProblemFile, decontaminator: Decontaminator, dropped: list[Dropped]) -> Iterator[Problem]:
+def _good(rows: ProblemFile) -> Iterator[Problem]:
     for row in rows:
-        if isinstance(row, LeftOut):
-            if rows.left_out.total() <= _SHOWN:
-                _stderr.print(f"left out: {row}")
-        elif match := decontaminator.overlap(row):
-            dropped.append(Dropped(row, match))
-        else:
+        if not isinstance(row, LeftOut):
             yield row
+        elif rows.left_out.total() <= _SHOWN:
+            _stderr.print(f"left out: {row}")
 
 
 def _write(out: Path, problems: Iterator[Problem]) -> int:
     """Write the file whole, or not at all where there is no problem; how many there are."""
+    first = next(problems, None)
+    if first is None:
+        return 0
     out.parent.mkdir(parents=True, exist_ok=True)
-    part, count = out.with_name(f"{out.name}.part"), 0
-    try:
-        with part.open("wb") as file:
-            for count, problem in enumerate(problems, start=1):  # noqa: B007 - the last one is the number of all
-                file.write(problem.model_dump_json().encode() + b"\n")
-        if count:
-            part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    with replaced(out) as file:
+        for count, problem in enumerate(itertools.chain([first], problems), start=1):  # noqa: B007 - the last one's
+            file.write(problem.model_dump_json().encode() + b"\n")
     return count
 
 

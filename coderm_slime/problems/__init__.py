@@ -10,7 +10,7 @@ from coderm_slime.problems.decontaminate import (
     Dropped,
     Match,
     evaluation_problems,
-    split_contaminated,
+    uncontaminated,
 )
 from coderm_slime.problems.faults import Fault, ProblemError
 from coderm_slime.problems.human_eval import human_eval
@@ -36,9 +36,9 @@ __all__ = [
     "ngrams",
     "overlap",
     "read_problems",
-    "split_contaminated",
     "starter_pairs",
     "starter_problems",
     "suite_of_code",
     "suite_of_row",
+    "uncontaminated",
 ]

@@ -107,17 +107,15 @@ class Decontaminator:
         return Match(found, part, phrase, ids[found])
 
 
-def split_contaminated(
-    problems: Iterable[Problem], decontaminator: Decontaminator
-) -> tuple[list[Problem], list[Dropped]]:
-    """Those of `problems` that share nothing with an evaluation set, and those that do, both in their order."""
-    kept, dropped = [], []
+def uncontaminated(
+    problems: Iterable[Problem], decontaminator: Decontaminator, dropped: list[Dropped]
+) -> Iterator[Problem]:
+    """Those of `problems` that share nothing with an evaluation set, as they come; the others go to `dropped`."""
     for problem in problems:
         if match := decontaminator.overlap(problem):
             dropped.append(Dropped(problem, match))
         else:
-            kept.append(problem)
-    return kept, dropped
+            yield problem
 
 
 def evaluation_problems(files: Sequence[Path] = (), *, with_human_eval: bool = True) -> list[Problem]:

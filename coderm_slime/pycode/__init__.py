@@ -8,7 +8,7 @@ from coderm_slime.pycode.edits import Edit, Places, edited, without_docstrings
 from coderm_slime.pycode.fences import CodeBlock, answer_code, blocks, python_blocks
 from coderm_slime.pycode.program import Program, bare_steps, program_cut_at, program_in
 from coderm_slime.pycode.segments import Segment, segments
-from coderm_slime.pycode.source import SourceError, entry_points, parses, without_comments
+from coderm_slime.pycode.source import SourceError, entry_points, parses, tree_of, without_comments
 
 __all__ = [
     "CodeBlock",
@@ -27,6 +27,7 @@ __all__ = [
     "program_in",
     "python_blocks",
     "segments",
+    "tree_of",
     "without_comments",
     "without_docstrings",
 ]

@@ -37,6 +37,11 @@ class TreeNode(BaseModel):
     cuts: tuple[int, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
 
+    @property
+    def mean(self) -> float | None:
+        """min(Q / N, 1), the regression target; None of a node that was never evaluated."""
+        return min(self.value / self.visits, 1.0) if self.visits else None
+
     @model_validator(mode="after")
     def _describes_its_response(self) -> "TreeNode":
         if self.cuts:
@@ -85,6 +90,13 @@ class SearchTree(Record):
         for selection in self.selections:
             _check_names(selection, len(self.nodes))
         return self
+
+    def path_to(self, node: int) -> tuple[TreeNode, ...]:
+        """The nodes from the root to `node`, both included."""
+        path = [self.nodes[node]]
+        while (parent := path[-1].parent) is not None:
+            path.append(self.nodes[parent])
+        return tuple(reversed(path))
 
     def _check_place(self, node: TreeNode) -> None:
         if node.parent is None:

@@ -1,9 +1,9 @@
 """One process's run against the FAKE endpoint, measured from within; takes and prints JSON."""
 
 import contextlib
+import itertools
 import json
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,6 +15,7 @@ from mcts.bench.endpoint import MAX_TOKENS
 from mcts.config import CurateConfig, Sampling, Steps
 from mcts.engine.desk import Tally
 from mcts.engine.run import Run, Source
+from mcts.engine.watching import every
 
 _LOOK_S = 0.05
 _KIB = 1024
@@ -66,24 +67,18 @@ def measure(shard: Shard) -> Measured:
 
     @contextlib.contextmanager
     def watch(tally: Tally) -> Iterator[None]:
-        done = threading.Event()
+        turns = itertools.count()
 
         def look() -> None:
-            turn = 0
-            while not done.wait(_LOOK_S):
-                if not seen.none_waits_at and not tally.waiting:
-                    seen.none_waits_at = time.monotonic()
-                if turn % 10 == 0:
-                    seen.rss_mb.append(_rss_mb())
-                turn += 1
+            if not seen.none_waits_at and not tally.waiting:
+                seen.none_waits_at = time.monotonic()
+            if next(turns) % 10 == 0:
+                seen.rss_mb.append(_rss_mb())
 
-        thread = threading.Thread(target=look)
-        thread.start()
         try:
-            yield
+            with every(_LOOK_S, look):
+                yield
         finally:
-            done.set()
-            thread.join()
             seen.rollouts, seen.finished = tally.steps["rollout"], tally.ended["finished"]
 
     began = time.process_time()

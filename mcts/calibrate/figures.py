@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict
 
-from coderm_slime.metrics import Interval, auc, auc_interval
+from coderm_slime.metrics import Interval, auc, auc_interval, pair_accuracy
 from mcts.calibrate.rows import JudgedProblem, JudgedProgram
 from mcts.judge import MAX_GRADE
 
@@ -83,8 +84,8 @@ def calibration_of(rows: Sequence[JudgedProblem]) -> Calibration:
         failed_problems=dict(Counter(row.failure for row in rows if row.failure)),
         auc=found,
         auc_interval=interval,
-        within_problem=_mean([(high > low) + 0.5 * (high == low) for high, low in pairs]),
-        within_problem_ties=_mean([float(high == low) for high, low in pairs]),
+        within_problem=pair_accuracy(*zip(*pairs, strict=True)) if pairs else None,
+        within_problem_ties=fmean(high == low for high, low in pairs) if pairs else None,
         bins=tuple(_bins([program for _, program in graded])),
         finding=_finding(found, interval),
     )
@@ -117,7 +118,3 @@ def _finding(found: float | None, interval: Interval | None) -> str:
 def _grade(program: JudgedProgram) -> float:
     assert program.grade is not None
     return program.grade
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None

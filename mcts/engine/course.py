@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
+from typing import TypeVar
 
 from coderm_slime.pycode import Program
 from coderm_slime.records import Evaluation
@@ -23,6 +24,8 @@ from mcts.prompts import Prompts
 from mcts.search import Evaluated, Failed, Grown, Outcome, Search, Task
 from mcts.steps import Asking, Run, Target, execute, expand, reference_response, rewrite, sample_calls, target_of
 from mcts.steps.tries import program_of
+
+T = TypeVar("T")
 
 
 class Stage(IntEnum):
@@ -109,14 +112,19 @@ class Course:
         if self._tools.stop.asked.is_set():
             raise Drained
         spent = Spent()
+        row = await self._paid(make(spent), spent)
+        await self._tools.desk.record(Entry(self._key, step, 0, row.model_dump_json(), spent))
+        return row
+
+    async def _paid(self, work: Awaitable[T], spent: Spent) -> T:
+        """What `work` gives, and counts its cost in `spent`; of work that fails, the journal keeps the cost."""
         try:
-            row = await make(spent)
+            result = await work
         except BaseException:
             await self._tools.desk.record(Entry(self._key, spent=spent))  # it was paid for all the same
             raise
-        self._spent.update(row.spent)
-        await self._tools.desk.record(Entry(self._key, step, 0, row.model_dump_json(), spent))
-        return row
+        self._spent.update(spent)
+        return result
 
     async def _rewrite(self, target: Target, spent: Spent) -> StepRow:
         if self._config.rewrite:
@@ -155,12 +163,7 @@ class Course:
         if row := self._work.rollouts.get(task.rollout):
             return row.outcome(task), row.detail
         spent = Spent()
-        try:
-            outcome, detail = await make(self.asking(spent))
-        except BaseException:
-            await self._tools.desk.record(Entry(self._key, spent=spent))  # it was paid for all the same
-            raise
-        self._spent.update(spent)
+        outcome, detail = await self._paid(make(self.asking(spent)), spent)
         body = RolloutRow.of(task, outcome, detail, spent).model_dump_json()
         await self._tools.desk.record(Entry(self._key, "rollout", task.rollout, body, spent))
         return outcome, detail

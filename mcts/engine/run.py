@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coderm_slime.errors import CodermError
-from coderm_slime.problems import DataSet, Decontaminator, Dropped, LeftOut, read_problems
+from coderm_slime.problems import DataSet, Decontaminator, Dropped, LeftOut, read_problems, uncontaminated
 from coderm_slime.records import Problem
 from coderm_slime.sandbox import open_sandbox
 from coderm_slime.settings import SandboxSettings
@@ -26,10 +25,6 @@ from mcts.engine.scheduler import run_courses, width_for
 from mcts.prompts import Prompts
 
 STOPPED_BY_SIGNAL = "stopped by a signal"
-
-
-class RunStopped(CodermError):
-    """The run ended before its problems did; what is done is saved."""
 
 
 @dataclass(frozen=True)
@@ -137,12 +132,11 @@ class Run:
             for row in rows:
                 if isinstance(row, LeftOut):
                     bad.append(row)
-                elif decontaminator and (match := decontaminator.overlap(row)):
-                    dropped.append(Dropped(row, match))
                 else:
                     yield row
 
-        duplicates = journal.add_problems(itertools.islice(good(), self.source.limit))
+        kept = uncontaminated(good(), decontaminator, dropped) if decontaminator else good()
+        duplicates = journal.add_problems(itertools.islice(kept, self.source.limit))
         write_left_out(bad, self.folder)
         write_contaminated(dropped, self.folder)
         return _Read(Counter(row.fault.value for row in bad), duplicates, len(dropped))

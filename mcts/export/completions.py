@@ -53,17 +53,8 @@ def completions(tree: SearchTree, unusable: Counter[Unusable]) -> list[Completio
     return sorted(found, key=_first_evaluation)
 
 
-def path_to(tree: SearchTree, node: TreeNode) -> tuple[TreeNode, ...]:
-    """The nodes from depth 1 to `node`."""
-    path = []
-    while node.parent is not None:
-        path.append(node)
-        node = tree.nodes[node.parent]
-    return tuple(reversed(path))
-
-
 def _completion(tree: SearchTree, node: TreeNode) -> Completion | Unusable:
-    response, path = node.response or "", path_to(tree, node)
+    response, path = node.response or "", tree.path_to(node.id)[1:]
     if not path or not node.terminal_visits:
         return Unusable.NOT_EVALUATED
     try:

@@ -23,11 +23,6 @@ _SAME = 1e-9
 PREFIX, FULL = "prefix", "full"
 
 
-def label_of(node: TreeNode) -> float:
-    """The regression target, min(Q / N, 1)."""
-    return min(node.value / node.visits, 1.0)
-
-
 def fingerprint(tree: SearchTree) -> str:
     """16 hex digits that stand for the whole tree."""
     return hashlib.sha256(tree.model_dump_json().encode()).hexdigest()[:16]
@@ -101,7 +96,8 @@ class _Side:
 
     @property
     def label(self) -> float:
-        return label_of(self.node)
+        assert self.node.mean is not None, "a response that was evaluated passes it"
+        return self.node.mean
 
 
 def _sides(tree: SearchTree, responses: Sequence[Completion]) -> list[_Side]:

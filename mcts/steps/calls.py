@@ -12,7 +12,7 @@ import builtins
 import re
 from collections.abc import Collection, Iterator
 
-from coderm_slime.pycode import answer_code, parses
+from coderm_slime.pycode import SourceError, answer_code, tree_of
 
 _MAX_STATEMENT_CHARS = 2000  # a call that a reader is to follow; a larger one would crowd out its output
 _SETUP_FOR_EACH_CALL = 4
@@ -49,14 +49,19 @@ def calls_in(answer: str, entry_point: str, names: Collection[str], max_calls: i
 
 def _statements(answer: str) -> Iterator[ast.stmt]:
     block = answer_code(answer)
-    if block and parses(block.code):
-        yield from map(_without_expectation, ast.parse(block.code).body)
+    yield from map(_without_expectation, _parsed(block.code) if block else [])
     for line in answer.splitlines():
         found = None if line[:1].isspace() and not line.lstrip().startswith(">>>") else _LIST_MARK.fullmatch(line)
         code = found["code"] if found else ""
-        code = code if parses(code) else _EXPECTED.sub("", code)
-        if code and parses(code):
-            yield from map(_without_expectation, ast.parse(code).body)
+        yield from map(_without_expectation, _parsed(code) or _parsed(_EXPECTED.sub("", code)))
+
+
+def _parsed(code: str) -> list[ast.stmt]:
+    """The statements of `code`; none of what does not parse."""
+    try:
+        return tree_of(code).body
+    except SourceError:
+        return []
 
 
 def _without_expectation(statement: ast.stmt) -> ast.stmt:

@@ -8,7 +8,7 @@ original's, in its order and at their places, its mistakes included.
 import ast
 from collections.abc import Iterable
 
-from coderm_slime.pycode import SourceError, parses
+from coderm_slime.pycode import tree_of
 
 
 def keeps_code(original: str, rewritten: str) -> bool:
@@ -17,10 +17,7 @@ def keeps_code(original: str, rewritten: str) -> bool:
     Raises:
         SourceError: one of them does not parse.
     """
-    for code in (original, rewritten):
-        if not parses(code):
-            raise SourceError("no Python: it does not parse")
-    before, after = ast.parse(original), ast.parse(rewritten)
+    before, after = tree_of(original), tree_of(rewritten)
     names = {node.id for node in ast.walk(before) if isinstance(node, ast.Name)}
     names |= {node.arg for node in ast.walk(before) if isinstance(node, ast.arg)}
     for tree in (before, after):

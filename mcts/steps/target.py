@@ -3,7 +3,7 @@
 import ast
 from dataclasses import dataclass
 
-from coderm_slime.pycode import SourceError, entry_points
+from coderm_slime.pycode import SourceError, entry_points, tree_of
 from coderm_slime.records import Problem
 from mcts.failures import FailureReason, StepFailed
 
@@ -36,10 +36,9 @@ def target_of(problem: Problem) -> Target:
     if not problem.solution or not problem.solution.strip():
         raise StepFailed(FailureReason.NO_SOLUTION, "the problem has no reference solution")
     try:
-        defined = entry_points(problem.solution)
+        defined, tree = entry_points(problem.solution), tree_of(problem.solution)
     except SourceError as error:
         raise StepFailed(FailureReason.SYNTAX_ERROR, f"the reference solution: {error}") from None
-    tree = ast.parse(problem.solution)
     name = problem.entry_point or _last_unused(tree, defined)
     if name not in defined:
         raise StepFailed(

@@ -36,11 +36,8 @@ def children_of(tree: SearchTree) -> list[list[int]]:
 
 
 def path_to(tree: SearchTree, node: int) -> list[int]:
-    """The nodes from the root to `node`, both included."""
-    path = [node]
-    while (parent := tree.nodes[path[-1]].parent) is not None:
-        path.append(parent)
-    return path[::-1]
+    """The ids of the nodes from the root to `node`, both included."""
+    return [one.id for one in tree.path_to(node)]
 
 
 def rows_of(tree: SearchTree) -> list[Row]:

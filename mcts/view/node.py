@@ -46,18 +46,13 @@ def node_views(tree: SearchTree) -> list[NodeView]:
     return [_view(tree, node, children[node.id], below[node.id]) for node in tree.nodes]
 
 
-def mean_value(node: TreeNode) -> float | None:
-    """Q/N, at most 1 as in a label; None without visits."""
-    return min(node.value / node.visits, 1.0) if node.visits else None
-
-
 def _view(tree: SearchTree, node: TreeNode, children: list[int], below: list[TreeNode]) -> NodeView:
     path = path_to(tree, node.id)
     passed = [Passed(leaf.id, evaluation) for leaf in (node, *below) for evaluation in leaf.evaluations]
     summary, more_lines = _summary(node.segment)
     return NodeView(
         node=node,
-        mean=mean_value(node),
+        mean=node.mean,
         path=path,
         children=children,
         summary=summary,

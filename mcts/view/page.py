@@ -10,7 +10,7 @@ from coderm_slime.records import Evaluation, SearchTree
 from coderm_slime.report import Cell, KeyFigure, Section, key_figures, page, paragraph, renderer, table
 from mcts.search import decided_by_uct
 from mcts.view.layout import rows_of
-from mcts.view.node import mean_value, node_views
+from mcts.view.node import node_views
 
 _render = renderer(Path(__file__).with_name("templates"))
 
@@ -38,7 +38,7 @@ def _index(trees: Sequence[SearchTree]) -> Markup:
             len(tree.nodes),
             len(tree.selections),
             sum(bool(selection.failure) for selection in tree.selections),
-            mean_value(tree.nodes[0]),
+            tree.nodes[0].mean,
         ]
         for number, tree in enumerate(trees)
     ]
@@ -66,7 +66,7 @@ def _figures(tree: SearchTree) -> list[KeyFigure]:
     decided = sum(map(decided_by_uct, tree.selections))
     means = [_own_mean(node.evaluations) for node in tree.nodes if node.evaluations]
     return [
-        KeyFigure("mean reward", mean_value(tree.nodes[0]), "the root's Q/N"),
+        KeyFigure("mean reward", tree.nodes[0].mean, "the root's Q/N"),
         KeyFigure("best response", max(means, default=None), "mean reward"),
         KeyFigure("responses", len(leaves), f"in {len(tree.nodes)} nodes"),
         KeyFigure("rollouts", len(tree.selections), f"{failed} failed"),

@@ -13,11 +13,12 @@ import pytest
 from coderm_slime.errors import CodermError
 from coderm_slime.problems import (
     Decontaminator,
+    Dropped,
     evaluation_problems,
     human_eval,
     read_problems,
-    split_contaminated,
     starter_problems,
+    uncontaminated,
 )
 from coderm_slime.records import Problem
 from helpers.processes import coderm
@@ -37,6 +38,11 @@ EVALUATION = Problem(
     problem="Out of the given rows pick the one whose cost and tax together stay lowest, the first one on a tie.",
     solution=BODY,
 )
+
+
+def sifted(problems: list[Problem], decontaminator: Decontaminator) -> tuple[list[Problem], list[Dropped]]:
+    dropped: list[Dropped] = []
+    return list(uncontaminated(problems, decontaminator, dropped)), dropped
 
 
 def problem(statement: str, solution: str | None = None) -> Problem:
@@ -106,13 +112,13 @@ def test_one_evaluation_problem_in_several_files_is_one_problem() -> None:
 
 
 def test_problems_that_are_not_of_human_eval_stay() -> None:
-    kept, dropped = split_contaminated(starter_problems(), AGAINST)
+    kept, dropped = sifted(starter_problems(), AGAINST)
     assert (len(kept), dropped) == (24, [])
 
 
 def test_what_is_dropped_is_named_with_what_it_matched_and_the_rest_keeps_its_order() -> None:
     fresh = [one.model_copy(update={"id": f"fresh/{place}"}) for place, one in enumerate(starter_problems()[:3])]
-    kept, dropped = split_contaminated([fresh[0], HUMAN_EVAL[7], fresh[1], fresh[2]], AGAINST)
+    kept, dropped = sifted([fresh[0], HUMAN_EVAL[7], fresh[1], fresh[2]], AGAINST)
     assert kept == fresh
     assert [(one.problem.id, one.match.id) for one in dropped] == [("HumanEval/7", "HumanEval/7")]
     assert dropped[0].row()["matches"] == "HumanEval/7"
@@ -133,7 +139,7 @@ def test_without_any_evaluation_set_it_is_said_once_and_nothing_is_dropped(
     with caplog.at_level(logging.WARNING):
         found = evaluation_problems()
     assert [record.message[:36] for record in caplog.records] == ["no evaluation set to compare with: p"]
-    assert split_contaminated(HUMAN_EVAL, Decontaminator.of(found)) == (HUMAN_EVAL, [])
+    assert sifted(HUMAN_EVAL, Decontaminator.of(found)) == (HUMAN_EVAL, [])
 
 
 def test_an_evaluation_file_without_a_problem_is_an_error(tmp_path: Path) -> None:
