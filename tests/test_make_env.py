@@ -1,5 +1,6 @@
 """The set-up refuses to download a CUDA build by accident, and does nothing when nothing changed."""
 
+import importlib.metadata
 import io
 import os
 import subprocess
@@ -11,7 +12,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pip
 import pytest
 
 from tools.make_env import cuda_packages, refuse_cuda_build, stamp_of, usable
@@ -95,7 +95,8 @@ def test_a_cuda_build_is_refused_before_any_of_it_is_downloaded(package_index, m
     # An environment with this one's pip alone: with its torch beside it there would be nothing to resolve.
     venv.create(tmp_path / "env", with_pip=False, symlinks=True)
     (tmp_path / "bare").mkdir()
-    (tmp_path / "bare" / "pip").symlink_to(Path(pip.__file__).parent)
+    # Not imported or looked up as a module: setuptools, and with it Megatron, could not be imported afterwards.
+    (tmp_path / "bare" / "pip").symlink_to(str(importlib.metadata.distribution("pip").locate_file("pip")))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "bare"))
     with pytest.raises(SystemExit, match="CUDA build here"):
         refuse_cuda_build(tmp_path / "env" / "bin" / "python", [])
